@@ -1,0 +1,1 @@
+"""Jinja2 templates of the artefacts that vimha renders, a folder per artefact."""

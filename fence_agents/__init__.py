@@ -1,0 +1,1 @@
+"""Fence agents, a file per agent, on the runtime in fence_agents/fencing. Standard library only."""

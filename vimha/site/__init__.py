@@ -1,0 +1,1 @@
+"""What the operator declares: the model of site.yaml, its loading with line numbers, and its findings."""

@@ -1,0 +1,204 @@
+"""The model of site.yaml: what an operator declares, and nothing that can be computed from it.
+
+Invariant: a `Site` is immutable and complete (defaults filled in); rooms above never ask "was it given?".
+Rules that need more than one field are findings (vimha/site/rules.py), not validators, so that an operator sees
+all of them at once.
+"""
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from vimha.site.units import Milliseconds
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+"""A node, plane, VIP or service: lower-case letters, digits and dashes; it becomes part of CIB ids."""
+Interface = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,14}$")]
+"""A network interface's name, at most 15 characters (IFNAMSIZ)."""
+FilePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@=-]{1,200}$")]
+"""An absolute path on a node, of plain characters: it is passed to agents and written into configuration."""
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scale(StrEnum):
+    """The profile: `small` is active-standby (A4), `large` is all-active behind spread VIPs (A5, A6)."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Policy(StrEnum):
+    """How a stateless service is made redundant (A2, A4, A6).
+
+    active-standby: one instance, in the group with the VIP and haproxy; a failover pays its start.
+    warm-standby: an instance on every full node; traffic goes to the VIP's node, the others are haproxy backups.
+    all-active: an instance on every full node; traffic goes to all of them.
+    """
+
+    ACTIVE_STANDBY = "active-standby"
+    WARM_STANDBY = "warm-standby"
+    ALL_ACTIVE = "all-active"
+
+
+class Plane(Model):
+    """A network plane: a switch fabric with its subnet. Port N of a node is cabled to plane N."""
+
+    subnet: IPv4Network
+
+
+class Bond(Model):
+    """How a node's ports are joined (A7). With a bond every plane's address rides on it and survives either
+    fabric; without one (`bond: null`) plane N's address is on port N alone.
+    `external`: something else than the kernel's bonding driver joins the ports (a hypervisor's switch, teamd, the
+    lab's stand-in); then only the ports themselves can be watched.
+    """
+
+    name: Interface = "bond0"
+    mode: Literal["active-backup", "802.3ad", "external"] = "active-backup"
+    miimon: Milliseconds = 100
+    arp_interval: Milliseconds = 0
+    arp_ip_target: tuple[IPv4Address, ...] = ()
+
+
+class Bmc(Model):
+    """The node's management controller, outside the node: what fencing talks to."""
+
+    address: IPv4Address
+    port: int | None = Field(default=None, ge=1, le=65535)
+    system: str = Field(default="", pattern=r"^(/[A-Za-z0-9._/-]{1,200})?$")
+    """Redfish: the system's URI, such as /redfish/v1/Systems/1; empty: found at the first request."""
+
+
+class Role(StrEnum):
+    """`full` runs services; `arbiter` only votes, and so lets two full nodes suffice."""
+
+    FULL = "full"
+    ARBITER = "arbiter"
+
+
+class Node(Model):
+    """A control node. `addresses` has one entry per plane, by name, or as a list in the planes' order."""
+
+    addresses: dict[Name, IPv4Address]
+    bmc: Bmc | None = None
+    role: Role = Role.FULL
+    rack: str = Field(default="", max_length=64)
+    ports: tuple[Interface, ...] | None = None
+    """Overrides the site's `ports` for this node."""
+    fencing_delay: Milliseconds = 0
+    """How long a peer waits before it fences this node (whole seconds); two nodes need it on one side."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_bmc(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("bmc"), str):
+            return {**value, "bmc": {"address": value["bmc"]}}
+        return value
+
+
+class FenceAgent(StrEnum):
+    VIMHA_REDFISH = "fence_vimha_redfish"
+    REDFISH = "fence_redfish"
+    IPMILAN = "fence_ipmilan"
+
+
+class Fencing(Model):
+    """How a node is powered off before its services start elsewhere."""
+
+    agent: FenceAgent = FenceAgent.VIMHA_REDFISH
+    username: str = Field(default="vimha", pattern=r"^[A-Za-z0-9._-]{1,32}$")
+    password_file: FilePath = "/etc/vimha/bmc.password"
+    """On every node, mode 0600, the password alone; it never enters the CIB or argv."""
+    ca_file: FilePath | Literal[""] = "/etc/vimha/bmc-ca.pem"
+    """The authority that signed the BMCs' certificates; empty: certificates are not checked (a finding)."""
+    off_worst: Milliseconds = 2000
+    """The longest that these BMCs take from the off request to a verified off; measure yours."""
+
+
+class Vip(Model):
+    """A virtual address that clients use, on a plane, held by one node at a time."""
+
+    address: IPv4Address
+    plane: Name = ""
+    """Empty: the first plane."""
+
+
+class Service(Model):
+    """A stateless API service behind haproxy."""
+
+    kind: Literal["glance-api"] = "glance-api"
+    vip: Name = ""
+    """Empty: the first VIP in small; in large, services are dealt out over the VIPs in order."""
+    port: int = Field(default=9292, ge=1, le=65535)
+    """Where clients connect, on the VIP."""
+    backend_port: int = Field(default=0, ge=0, le=65535)
+    """Where the instance listens, on the node's first plane; 0: `port` + 10000 (so that they never clash)."""
+    policy: Policy | None = None
+    """None: the scale's own, warm-standby in small and all-active in large."""
+    config: FilePath = "/etc/glance/glance-api.conf"
+
+
+class Pinned(Model):
+    """Timings that the operator fixes; the solver finds the rest, and the budget tells what that costs."""
+
+    token: Milliseconds | None = None
+    consensus: Milliseconds | None = None
+    token_coefficient: Milliseconds | None = None
+    monitor_interval: Milliseconds | None = None
+    monitor_timeout: Milliseconds | None = None
+    haproxy_inter: Milliseconds | None = None
+
+
+class Site(Model):
+    """A whole site.yaml, defaults filled in."""
+
+    site: Name
+    scale: Scale = Scale.SMALL
+    objective: Milliseconds = 5000
+    """The longest outage that a client may see, detection included (A8)."""
+    planes: dict[Name, Plane]
+    ports: tuple[Interface, ...] = ("eth0", "eth1")
+    bond: Bond | None = Bond()
+    nodes: dict[Name, Node]
+    fencing: Fencing = Fencing()
+    vips: dict[Name, Vip]
+    services: dict[Name, Service] = {"glance-api": Service()}
+    timings: Pinned = Pinned()
+
+    def ports_of(self, node: str) -> tuple[str, ...]:
+        """The names of `node`'s ports, in the planes' order."""
+        return self.nodes[node].ports or self.ports
+
+    def interface(self, node: str, plane: str) -> str:
+        """The interface that carries `plane`'s address on `node`: the bond, or the plane's own port."""
+        return self.bond.name if self.bond else self.ports_of(node)[list(self.planes).index(plane)]
+
+    def full_nodes(self) -> tuple[str, ...]:
+        """The nodes that run services, in site.yaml's order."""
+        return tuple(name for name, node in self.nodes.items() if node.role is Role.FULL)
+
+    def plane_of(self, vip: str) -> str:
+        """The plane that `vip` belongs to."""
+        return self.vips[vip].plane or next(iter(self.planes))
+
+    def policy_of(self, service: str) -> Policy:
+        """`service`'s policy: its own, or its scale's."""
+        chosen = self.services[service].policy
+        return chosen or (Policy.WARM_STANDBY if self.scale is Scale.SMALL else Policy.ALL_ACTIVE)
+
+    def vip_of(self, service: str) -> str:
+        """The VIP in front of `service`."""
+        if self.services[service].vip:
+            return self.services[service].vip
+        vips, services = list(self.vips), list(self.services)
+        return vips[services.index(service) % len(vips)] if self.scale is Scale.LARGE else vips[0]
+
+    def backend_port_of(self, service: str) -> int:
+        """The port where `service`'s instances listen on their nodes."""
+        declared = self.services[service]
+        return declared.backend_port or declared.port + 10000

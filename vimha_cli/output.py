@@ -1,0 +1,44 @@
+"""How commands print: JSON for machines, rich tables for people, colours only on a terminal."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vimha.findings import Finding, errors
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+
+
+def format_option(command: F) -> F:
+    """The `--format` option of every command that prints data: parameter `output`, `text` or `json`."""
+    return click.option(
+        "--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+        help="How to print: for people, or for machines.",
+    )(command)  # fmt: skip
+
+
+def site_argument(command: F) -> F:
+    """The SITE argument: parameter `site_file`, a Path; whether it can be read is the library's to say."""
+    return click.argument("site_file", metavar="SITE", type=click.Path(path_type=Path))(command)
+
+
+def print_json(data: object) -> None:
+    """`data` on standard output as JSON, two spaces deep, keys in their own order."""
+    click.echo(json.dumps(data, indent=2, default=str))
+
+
+def print_findings(findings: Sequence[Finding], output: str) -> None:
+    """All findings: the stable JSON shape `{findings: [...]}`, or a paragraph each."""
+    if output == "json":
+        print_json({"findings": [finding.as_dict() for finding in findings]})
+        return
+    for finding in findings:
+        severity = click.style(f"{finding.severity} {finding.code}", fg=COLOURS[finding.severity], bold=True)
+        click.echo(f"{severity}  {finding.where}\n    {finding.message}\n    {finding.remedy}")
+    bad = len(errors(list(findings)))
+    click.echo(f"{len(findings)} findings, {bad} of them errors" if findings else "no findings")
