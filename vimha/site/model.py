@@ -112,7 +112,7 @@ class Fencing(Model):
 
     agent: FenceAgent = FenceAgent.VIMHA_REDFISH
     username: str = Field(default="vimha", pattern=r"^[A-Za-z0-9._-]{1,32}$")
-    password_file: FilePath = "/etc/vimha/bmc.password"
+    password_file: FilePath = "/etc/vimha/bmc.password"  # noqa: S105 (a path)
     """On every node, mode 0600, the password alone; it never enters the CIB or argv."""
     ca_file: FilePath | Literal[""] = "/etc/vimha/bmc-ca.pem"
     """The authority that signed the BMCs' certificates; empty: certificates are not checked (a finding)."""
