@@ -10,18 +10,15 @@ for TCP an accepted connection. No ICMP: a machine that answers pings may serve 
 import argparse
 import asyncio
 import json
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from vimha import process
 from vimha.drill.outage import Attempt
-from vimha.errors import VimhaError
+from vimha.drill.recorder import Recorder, orphaned
 
 INTERVAL_MS = 20
 """Between two attempts of one probe: 50 a second see a gap of 20 ms and cost an API little."""
@@ -104,51 +101,23 @@ async def probe(targets: Sequence[Target], interval_s: float, timeout_s: float, 
 
 
 class Prober:
-    """A running prober; `attempts` grows while it runs. Use as a context manager: leaving stops the process."""
+    """A running prober; `read` may be called while it runs. Use as a context manager: leaving stops the process."""
 
     def __init__(self, netns: str, targets: Sequence[Target], log: Path) -> None:
-        self.targets = tuple(targets)
-        self._log = log
-        self._offset = 0
         self._attempts: dict[str, list[Attempt]] = {target.name: [] for target in targets}
-        log.unlink(missing_ok=True)
         orders = [json.dumps(asdict(target)) for target in targets]
-        module = ("ip", "netns", "exec", netns, sys.executable, "-m", "vimha.drill.probes")
-        parent = ("--parent", str(os.getpid()))
-        self._process = process.spawn([*module, *parent, *orders], log=str(log))
+        self._recorder = Recorder("vimha.drill.probes", orders, log, netns)
 
     def __enter__(self) -> "Prober":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End the process and wait for it."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(timeout=5)
+        self._recorder.stop()
 
     def read(self) -> dict[str, list[Attempt]]:
-        """Every attempt that has finished by now, by probe.
-
-        VimhaError when the process died: its own words are the message.
-        """
-        died = self._process.poll() is not None
-        with self._log.open("rb") as file:
-            file.seek(self._offset)
-            fresh = file.read()
-        whole = fresh[: fresh.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
-            if not line.startswith(b"{"):
-                died = True
-                continue
-            record = json.loads(line)
+        """Every attempt that has finished by now, by probe. VimhaError when the process died."""
+        for record in self._recorder.fresh():
             self._attempts[record.pop("probe")].append(Attempt(**record))
-        if died:
-            words = self._log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise VimhaError(f"the prober ended: {words[0] if words else 'it said nothing'}")
         return self._attempts
 
 
@@ -158,7 +127,7 @@ async def _main(targets: Sequence[Target], parent: int) -> None:
         probe(targets, INTERVAL_MS / 1000, TIMEOUT_MS / 1000, lambda line: print(line, flush=True))
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    while not task.done() and os.getppid() == parent:
+    while not task.done() and not orphaned(parent):
         await asyncio.wait({task}, timeout=0.5)
     task.cancel()
     await asyncio.wait({task})
