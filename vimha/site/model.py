@@ -9,7 +9,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from annotated_types import Interval
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from vimha.site.units import Milliseconds
 
@@ -19,6 +20,17 @@ Interface = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0
 """A network interface's name, at most 15 characters (IFNAMSIZ)."""
 FilePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@=-]{1,200}$")]
 """An absolute path on a node, of plain characters: it is passed to agents and written into configuration."""
+
+Rack = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/-]{0,64}$")]
+"""Where a node stands; nodes with the same one share its power and its switch."""
+Uri = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._/-]{1,200})?$")]
+"""The path of a resource on a BMC."""
+User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+"""A BMC account's name."""
+Port = Annotated[int, Interval(ge=1, le=65535)]
+"""A TCP or UDP port."""
+PortOrNone = Annotated[int, Interval(ge=0, le=65535)]
+"""A TCP port, or 0 for one that is worked out."""
 
 
 class Model(BaseModel):
@@ -69,8 +81,8 @@ class Bmc(Model):
     """The node's management controller, outside the node: what fencing talks to."""
 
     address: IPv4Address
-    port: int | None = Field(default=None, ge=1, le=65535)
-    system: str = Field(default="", pattern=r"^(/[A-Za-z0-9._/-]{1,200})?$")
+    port: Port | None = None
+    system: Uri = ""
     """Redfish: the system's URI, such as /redfish/v1/Systems/1; empty: found at the first request."""
 
 
@@ -87,7 +99,7 @@ class Node(Model):
     addresses: dict[Name, IPv4Address]
     bmc: Bmc | None = None
     role: Role = Role.FULL
-    rack: str = Field(default="", max_length=64)
+    rack: Rack = ""
     ports: tuple[Interface, ...] | None = None
     """Overrides the site's `ports` for this node."""
     fencing_delay: Milliseconds = 0
@@ -111,7 +123,7 @@ class Fencing(Model):
     """How a node is powered off before its services start elsewhere."""
 
     agent: FenceAgent = FenceAgent.VIMHA_REDFISH
-    username: str = Field(default="vimha", pattern=r"^[A-Za-z0-9._-]{1,32}$")
+    username: User = "vimha"
     password_file: FilePath = "/etc/vimha/bmc.password"  # noqa: S105 (a path)
     """On every node, mode 0600, the password alone; it never enters the CIB or argv."""
     ca_file: FilePath | Literal[""] = "/etc/vimha/bmc-ca.pem"
@@ -134,9 +146,9 @@ class Service(Model):
     kind: Literal["glance-api"] = "glance-api"
     vip: Name = ""
     """Empty: the first VIP in small; in large, services are dealt out over the VIPs in order."""
-    port: int = Field(default=9292, ge=1, le=65535)
+    port: Port = 9292
     """Where clients connect, on the VIP."""
-    backend_port: int = Field(default=0, ge=0, le=65535)
+    backend_port: PortOrNone = 0
     """Where the instance listens, on the node's first plane; 0: `port` + 10000 (so that they never clash)."""
     policy: Policy | None = None
     """None: the scale's own, warm-standby in small and all-active in large."""

@@ -1,0 +1,155 @@
+"""The model of site.yaml in words: which keys there are where, and what each expects.
+
+Invariant: everything here is read off the model's own annotations, so that messages and the reference cannot differ
+from what is accepted.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import EnumType
+from ipaddress import IPv4Address, IPv4Network
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from vimha.site.model import FilePath, Interface, Name, Port, PortOrNone, Rack, Site, Uri, User
+from vimha.site.units import Milliseconds
+
+_WORDS: dict[Any, str] = {
+    Name: "a name (lower-case letters, digits and dashes, a letter first, at most 31)",
+    Interface: "an interface's name (at most 15 characters, such as eth0)",
+    FilePath: "an absolute path of plain characters",
+    Milliseconds: "a duration, such as 500ms or 5s",
+    Rack: "a rack's name (letters, digits and . _ : / -, at most 64)",
+    Uri: "a path such as /redfish/v1/Systems/1",
+    User: "a user's name (letters, digits and . _ -, at most 32)",
+    Port: "a port from 1 to 65535",
+    PortOrNone: "a port from 1 to 65535, or 0",
+    IPv4Address: "an IPv4 address, such as 10.77.1.11",
+    IPv4Network: "an IPv4 subnet, such as 10.77.1.0/24",
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    NoneType: "null",
+}
+
+
+def hints(model: type[BaseModel]) -> dict[str, Any]:
+    """The annotation of each of `model`'s fields, in their order."""
+    annotations = get_type_hints(model, include_extras=True)
+    return {name: annotations[name] for name in model.model_fields}
+
+
+def expected(hint: Any) -> str:
+    """What a value of annotation `hint` has to be, in words."""
+    if hint in _WORDS:
+        return _WORDS[hint]
+    if isinstance(hint, EnumType):
+        return "one of " + ", ".join(str(member.value) for member in hint)  # type: ignore[var-annotated]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return choice(arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(expected(argument) for argument in arguments)
+    if origin is tuple:
+        return f"a list, each entry {expected(arguments[0])}"
+    if origin is dict:
+        return f"a mapping, each value {expected(arguments[1])}"
+    if origin is Annotated:
+        return expected(arguments[0])
+    return "a mapping with the keys " + ", ".join(hint.model_fields)
+
+
+def choice(values: Sequence[object]) -> str:
+    """`values` as the words that a reader may choose from."""
+    shown = [str(value) or "empty text" for value in values]
+    return shown[0] if len(shown) == 1 else "one of " + ", ".join(shown)
+
+
+def holds(hint: Any, kind: Any) -> bool:
+    """Whether a value of annotation `hint` may be a `kind`."""
+    return bool(hint == kind) or kind in _branches(hint)
+
+
+def words_of(hint: Any) -> list[str]:
+    """The words that a value of annotation `hint` is chosen from; empty where it is not chosen from words."""
+    for branch in _branches(hint):
+        if isinstance(branch, EnumType):
+            return [str(member.value) for member in branch]  # type: ignore[var-annotated]
+        if get_origin(branch) is Literal:
+            return [word for word in get_args(branch) if word]
+    return []
+
+
+def takes(hint: Any, sample: object) -> bool:
+    """Whether `sample` is of a YAML type (text, whole number, list, mapping) that `hint` is written in."""
+    return any(_yaml_type(branch) is type(sample) for branch in _branches(hint))
+
+
+def is_named(path: Sequence[str | int]) -> bool:
+    """Whether the mapping at `path` has names of the operator's choice as keys."""
+    return any(get_origin(branch) is dict for branch in _branches(hint_at(path)))
+
+
+def is_name(word: object) -> bool:
+    """Whether `word` can name a node, plane, VIP or service."""
+    return isinstance(word, str) and re.fullmatch(str(Name.__metadata__[0].pattern), word) is not None
+
+
+def required(path: Sequence[str | int]) -> bool:
+    """Whether the mapping around the value at `path` cannot do without it."""
+    model = model_of(hint_at(path[:-1]))
+    return model is not None and model.model_fields[str(path[-1])].is_required()
+
+
+def hint_at(path: Sequence[str | int]) -> Any:
+    """The annotation of the value at `path` in a site; None where the model knows no such place."""
+    hint: Any = Site
+    for step in path:
+        hint = _step(hint, step)
+        if hint is None:
+            return None
+    return hint
+
+
+def keys_at(path: Sequence[str | int]) -> list[str]:
+    """The keys that a mapping at `path` may have; empty where any name is allowed, or none."""
+    model = model_of(hint_at(path))
+    return list(model.model_fields) if model else []
+
+
+def model_of(hint: Any) -> type[BaseModel] | None:
+    """The model in `hint`, through `| None`; None when it has none."""
+    for candidate in _branches(hint):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _branches(hint: Any) -> tuple[Any, ...]:
+    """The alternatives of a union; any other annotation alone."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _yaml_type(hint: Any) -> type:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return str if hint == Milliseconds else _yaml_type(get_args(hint)[0])
+    if origin in (tuple, dict):
+        return list if origin is tuple else dict
+    if model_of(hint):
+        return dict
+    return hint if hint in (int, bool, NoneType) else str
+
+
+def _step(hint: Any, step: str | int) -> Any:
+    for branch in _branches(hint):
+        if get_origin(branch) is tuple and isinstance(step, int):
+            return get_args(branch)[0]
+        if get_origin(branch) is dict:
+            return get_args(branch)[1]
+        model = model_of(branch)
+        if model and step in model.model_fields:
+            return hints(model)[str(step)]
+    return None

@@ -1,0 +1,269 @@
+"""Plain data to a `Site`: short forms written out, every mismatch with the model told in our words.
+
+Invariant: all mismatches are reported together, each once, at its line. Where the file's meaning can be guessed (a
+misspelt key or word, a bare number for a duration) the guess goes on in its place, and where it cannot the value is
+left out, so that the rules that need the whole site can still speak; `Shaped.broken` lists those places, about which
+the rules keep silent.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from typing import Any
+
+from pydantic import ValidationError
+
+from vimha.findings import Finding
+from vimha.site import rules, schema
+from vimha.site.model import Name, Site
+from vimha.site.units import Milliseconds, parse_ms
+from vimha.site.yamltext import Path, Places
+
+_ROUNDS = 8
+"""A repair can uncover a further mismatch, at most once per level of the model."""
+
+
+@dataclass
+class Shaped:
+    """What became of the data: `site` when it (or its repaired form) fits the model."""
+
+    site: Site | None = None
+    findings: list[Finding] = field(default_factory=list)
+    broken: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Repair:
+    """What to do about the value at `path`: put `value` there, under the name `rename`; leave it out when None."""
+
+    path: Path
+    value: Any = None
+    rename: str | None = None
+
+
+def shape(data: Any, places: Places) -> Shaped:
+    """The site in `data`; `data` is changed while it is repaired, and `places` learns the written-out short forms."""
+    shaped = Shaped()
+    if not isinstance(data, dict):
+        message = f"{show(data)}; expected: {schema.expected(Site)}" if data is not None else "the file is empty"
+        shaped.findings.append(rules.WRONG_TYPE.finding(places.at(()), message))
+        return shaped
+    write_out(data, places, shaped)
+    for _ in range(_ROUNDS):
+        try:
+            shaped.site = Site.model_validate_json(json.dumps(data), strict=True)
+        except ValidationError as error:
+            kinds: dict[Path, str] = {}
+            for entry in error.errors(include_url=False, include_context=False, include_input=False):
+                kinds.setdefault(_path(entry["loc"], data), entry["type"])
+            if any(path[0] == "nodes" for path in kinds) or "nodes" not in data:
+                kinds.pop(("planes",), None) if "planes" not in data else None
+            repairs = [_tell(kind, path, data, places, shaped) for path, kind in kinds.items()]
+            for repair in sorted(repairs, key=lambda each: [str(step).zfill(9) for step in each.path], reverse=True):
+                _apply(repair, data, shaped)
+        else:
+            break
+    return shaped
+
+
+def write_out(data: dict[str, Any], places: Places, shaped: Shaped) -> None:
+    """Replace `data`'s short forms by their long ones: `vip`, VIPs and planes as one word, addresses as a list, and
+    planes that are not declared at all.
+    """
+    if "vip" in data:
+        if "vips" in data:
+            shaped.findings.append(rules.SHORT_AND_LONG.finding(places.at(("vip",)), "`vip` and `vips` are both given"))
+            shaped.broken.append(("vips",))
+        else:
+            places.alias(("vips", "public"), ("vip",))
+            data["vips"] = {"public": data["vip"]}
+        del data["vip"]
+    _write_out_words(data.get("vips"), "address")
+    _write_out_words(data.get("planes"), "subnet")
+    nodes = data.get("nodes")
+    if not isinstance(nodes, dict):
+        return
+    for node in nodes.values():
+        if isinstance(node, dict) and isinstance(node.get("addresses"), str):
+            node["addresses"] = [node["addresses"]]
+        if isinstance(node, dict) and isinstance(node.get("bmc"), str):
+            node["bmc"] = {"address": node["bmc"]}
+    if "planes" not in data:
+        _infer_planes(data, nodes, places)
+    planes = data.get("planes")
+    if not isinstance(planes, dict):
+        return
+    for name, node in nodes.items():
+        if isinstance(node, dict) and isinstance(node.get("addresses"), list):
+            _name_addresses(node, ("nodes", name, "addresses"), list(planes), places, shaped)
+
+
+def _write_out_words(entries: Any, key: str) -> None:
+    if isinstance(entries, dict):
+        for name, value in entries.items():
+            if isinstance(value, str):
+                entries[name] = {key: value}
+
+
+def _infer_planes(data: dict[str, Any], nodes: dict[str, Any], places: Places) -> None:
+    """Planes a, b, ... from the /24 networks of the addresses of the first full node that has good ones."""
+    for name, node in nodes.items():
+        addresses = node.get("addresses") if isinstance(node, dict) and node.get("role") != "arbiter" else None
+        if not addresses or not isinstance(addresses, dict | list):
+            continue
+        steps: list[str | int] = [*addresses] if isinstance(addresses, dict) else [*range(len(addresses))]
+        planes = dict(zip(steps if isinstance(addresses, dict) else "abcdefgh", steps, strict=False))
+        try:
+            subnets = {plane: str(IPv4Network(f"{addresses[step]}/24", strict=False)) for plane, step in planes.items()}
+        except ValueError:
+            continue
+        for plane, step in planes.items():
+            places.alias(("planes", plane), ("nodes", name, "addresses", step))
+        data["planes"] = {plane: {"subnet": subnet} for plane, subnet in subnets.items()}
+        return
+
+
+def _name_addresses(node: dict[str, Any], path: Path, planes: Sequence[str], places: Places, shaped: Shaped) -> None:
+    """A list of addresses as a mapping by plane."""
+    addresses = node["addresses"]
+    if len(addresses) > len(planes):
+        extra = ", ".join(str(address) for address in addresses[len(planes) :])
+        message = f"{len(addresses)} addresses for {len(planes)} planes ({', '.join(planes)}): {extra} belongs to none"
+        shaped.findings.append(rules.NO_ADDRESS.finding(places.at((*path, len(planes))), message))
+        shaped.broken.append(path)
+    for position, plane in enumerate(planes[: len(addresses)]):
+        places.alias((*path, plane), (*path, position))
+    node["addresses"] = dict(zip(planes, addresses, strict=False))
+
+
+def _path(loc: tuple[str | int, ...], data: Any) -> Path:
+    """pydantic's `loc` as a path of the data: without its markers for union branches and keys."""
+    path: list[str | int] = []
+    for step in loc:
+        if isinstance(data, dict) and step in data:
+            data = data[str(step)]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        elif not (isinstance(data, dict) and step != "[key]"):
+            break
+        else:
+            return (*path, step)
+        path.append(step)
+    return tuple(path)
+
+
+def _tell(kind: str, path: Path, data: Any, places: Places, shaped: Shaped) -> _Repair:
+    """Report one mismatch, and say how `data` can be repaired so that the next round gets past it."""
+    holder: Any = data
+    for step in path[:-1]:
+        holder = holder[step]
+    shaped.broken.append(path)
+    if kind == "missing":
+        message = f"{spell(path[:-1])} has no `{path[-1]}`; expected: {schema.expected(schema.hint_at(path))}"
+        shaped.findings.append(rules.MISSING_KEY.finding(places.at(path[:-1]), message))
+        return _Repair(path[:-1])
+    value = holder[path[-1]]
+    if kind == "extra_forbidden":
+        shaped.findings.append(_unknown(path, holder, places))
+        guess = _guess(str(path[-1]), [name for name in schema.keys_at(path[:-1]) if name not in holder])
+        if guess:
+            places.alias((*path[:-1], guess), path)
+            shaped.broken.append((*path[:-1], guess))
+        return _Repair(path, value, guess)
+    finding, meant = _mismatch(path, value, places)
+    shaped.findings.append(finding)
+    return _Repair(path, meant)
+
+
+def _unknown(path: Path, holder: dict[str, Any], places: Places) -> Finding:
+    known = schema.keys_at(path[:-1])
+    guess = _guess(str(path[-1]), known)
+    remedy = f"Did you mean `{guess}`?" if guess else f"Known here: {', '.join(known)}."
+    if guess and guess in holder:
+        remedy = f"Did you mean `{guess}`? It is already given in line {places.at((*path[:-1], guess)).split(':')[-1]}."
+    message = f"{spell(path[:-1])} has no key `{path[-1]}`"
+    return rules.UNKNOWN_KEY.finding(places.at(path), message, remedy=remedy)
+
+
+def _mismatch(path: Path, value: Any, places: Places) -> tuple[Finding, Any]:
+    """The finding about a value that does not fit, and the value that was probably meant (None: no idea)."""
+    hint = schema.hint_at(path)
+    where = places.at(path)
+    if schema.is_named(path[:-1]) and not schema.is_name(path[-1]):
+        message = f"`{path[-1]}` cannot be a name; expected: {schema.expected(Name)}"
+        return rules.BAD_VALUE.finding(where, message), None
+    if schema.holds(hint, Milliseconds):
+        return _duration(path, value, where)
+    message = f"{spell(path)} is {show(value)}; expected: {schema.expected(hint)}"
+    words = schema.words_of(hint)
+    if isinstance(value, str) and words:
+        guess = _guess(value, words)
+        return rules.BAD_VALUE.finding(where, message, remedy=f"Did you mean `{guess}`?" if guess else ""), guess
+    if schema.takes(hint, value):
+        return rules.BAD_VALUE.finding(where, message), None
+    wrapped = [value] if schema.takes(hint, []) and isinstance(value, str) else None
+    remedy = f"Write [{value}]." if wrapped else ""
+    if schema.takes(hint, 0) and isinstance(value, str) and value.isdecimal():
+        return rules.WRONG_TYPE.finding(where, message, remedy=f"Write {value} without quotes."), int(value[:9])
+    return rules.WRONG_TYPE.finding(where, message, remedy=remedy), wrapped
+
+
+def _duration(path: Path, value: Any, where: str) -> tuple[Finding, Any]:
+    guess, remedy = None, ""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
+        guess = f"{value}s" if value < 100 else f"{value}ms"
+        remedy = f"Write {value}s or {value}ms, whichever is meant."
+    try:
+        parse_ms(value)
+        problem = "out of range"
+    except ValueError as error:
+        problem = str(error)
+    return rules.DURATION.finding(where, f"{spell(path)} is {show(value)}: {problem}", remedy=remedy), guess
+
+
+def _apply(repair: _Repair, data: Any, shaped: Shaped) -> None:
+    """Carry out `repair`, unless what it is about is gone already."""
+    holder: Any = data
+    for step in repair.path[:-1]:
+        if isinstance(holder, dict) and step not in holder:
+            return
+        holder = holder[step]
+    path = repair.path
+    if not path or (isinstance(holder, dict) and path[-1] not in holder):
+        return
+    if repair.rename:
+        holder[repair.rename] = repair.value
+        del holder[path[-1]]
+    elif repair.value is not None and repair.value != holder[path[-1]]:
+        holder[path[-1]] = repair.value
+    elif schema.required(path):
+        shaped.broken.append(path[:-1])
+        _apply(_Repair(path[:-1]), data, shaped)
+    else:
+        del holder[path[-1]]
+
+
+def _guess(word: str, known: Sequence[str]) -> str | None:
+    close = difflib.get_close_matches(word.lower().replace("_", "-"), known, n=1, cutoff=0.6)
+    close = close or difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def spell(path: Path) -> str:
+    """`path` as a reader would write it: nodes.control-1.ports[0]."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return f"`{text.lstrip('.')}`" if text else "the site"
+
+
+def show(value: Any) -> str:
+    """`value` in a message: its kind where that is what matters, cut short where it is long."""
+    if value is None:
+        return "empty"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:56]}...{text[-1]}"
