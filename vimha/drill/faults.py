@@ -1,0 +1,193 @@
+"""The catalogue of faults: what each does, how it is undone, which class of the budget it is, what it must lead to.
+
+Invariant: preparing a fault finds everything out beforehand (processes, ports), so that injecting it is one act whose
+moment is known; healing may be repeated and does no harm when the fault never happened.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from vimha.drill.stage import Roles, Stage
+from vimha.drill.verdict import Expectation
+from vimha.errors import VimhaError
+from vimha.process import Runner, checked
+
+POWER_GAP_S = 2.0
+"""How long the whole site stays dark in site-power-loss: longer than any token, so that every node has lost all."""
+RETURN_OBJECTIVE_S = 30.0
+"""site-power-loss has an objective of its own, from the return of power to the first good answer: three boots, a
+first membership, start-up fencing where it is needed and every start are no failover."""
+STOPPED_S = 10.0
+
+
+@dataclass(frozen=True)
+class Injection:
+    """A prepared fault: what it hits, how to inject it, and how to undo it."""
+
+    target: str
+    inject: Callable[[], None]
+    heal: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One entry of the catalogue. `fault_class` is the budget's name for it, `dc_class` when the DC is hit too."""
+
+    name: str
+    title: str
+    about: str
+    fault_class: str
+    expected: Expectation
+    prepare: Callable[[Stage, Roles, str], Injection]
+    dc_class: str = ""
+    loses_dc: bool = False
+
+    def class_of(self, target: str, dc: str) -> str:
+        """The budget's class for a round that hits `target` while `dc` is the DC."""
+        return self.dc_class if self.dc_class and target == dc else self.fault_class
+
+
+def power_on_all(stage: Stage) -> None:
+    """Give every node without power its power back."""
+    for node in stage.nodes():
+        if not stage.machines.power.is_on(node):
+            stage.machines.power.on(node)
+
+
+def _power_off(stage: Stage, roles: Roles, service: str) -> Injection:
+    del service
+    return Injection(roles.active, lambda: stage.machines.power.off(roles.active), lambda: power_on_all(stage))
+
+
+def _freeze(stage: Stage, roles: Roles, service: str) -> Injection:
+    del service
+
+    def heal() -> None:
+        with suppress(VimhaError):  # a fenced machine is gone, and its freezer with it
+            stage.machines.thaw(roles.active)
+        power_on_all(stage)
+
+    return Injection(roles.active, lambda: stage.machines.freeze(roles.active), heal)
+
+
+def processes(runner: Runner, service: str) -> tuple[str, ...]:
+    """The ids of `service`'s processes on the runner's node; VimhaError when it has none."""
+    found = runner(["pgrep", "-x", service[:15]], timeout_s=STOPPED_S).out.split()
+    if not found:
+        raise VimhaError(f"no process of {service} runs on the active node", "Name a service that runs there.")
+    return tuple(found)
+
+
+def _signal(signal: str) -> Callable[[Stage, Roles, str], Injection]:
+    def prepare(stage: Stage, roles: Roles, service: str) -> Injection:
+        runner = stage.machines.runner(roles.active)
+        found = processes(runner, service)
+
+        def heal() -> None:
+            power_on_all(stage)
+            runner(["pkill", "-CONT", "-x", service[:15]], timeout_s=STOPPED_S)
+
+        return Injection(roles.active, lambda: _kill(runner, signal, found), heal)
+
+    return prepare
+
+
+def _kill(runner: Runner, signal: str, pids: tuple[str, ...]) -> None:
+    checked(runner(["kill", f"-{signal}", *pids], timeout_s=STOPPED_S))
+
+
+def _port_down(stage: Stage, roles: Roles, service: str) -> Injection:
+    del service
+    port = active_port(stage, roles.active)
+    return Injection(
+        roles.active,
+        lambda: stage.machines.port(roles.active, port, False),
+        lambda: stage.machines.port(roles.active, port, True),
+    )
+
+
+def active_port(stage: Stage, node: str) -> str:
+    """The port of `node` that carries the first VIP's traffic: the bond's active leg, or the plane's own port."""
+    site = stage.site
+    plane = list(site.planes).index(site.plane_of(stage.vip))
+    return site.ports_of(node)[0 if site.bond else plane]
+
+
+def _plane_down(stage: Stage, roles: Roles, service: str) -> Injection:
+    del service
+    plane = stage.site.plane_of(stage.vip)
+    return Injection(
+        roles.active, lambda: stage.machines.plane(plane, False), lambda: stage.machines.plane(plane, True)
+    )
+
+
+def _partition(stage: Stage, roles: Roles, service: str) -> Injection:
+    del service
+    others = [node for node in stage.nodes() if node != roles.active]
+
+    def heal() -> None:
+        stage.machines.heal()
+        power_on_all(stage)
+
+    return Injection(roles.active, lambda: stage.machines.partition([[roles.active], others]), heal)
+
+
+def _switchover(stage: Stage, roles: Roles, service: str) -> Injection:
+    del service
+    return Injection(
+        roles.active, lambda: stage.standby(roles.active, True), lambda: stage.standby(roles.active, False)
+    )
+
+
+def _site_power(stage: Stage, roles: Roles, service: str) -> Injection:
+    del service
+
+    def inject() -> None:
+        for node in stage.nodes():
+            stage.machines.power.off(node)
+
+    return Injection(roles.active, inject, lambda: power_on_all(stage))
+
+
+GONE = Expectation(fenced=True, moved=True)
+KEPT = Expectation(fenced=False)
+
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault("node-power-off", "power of the active node cut",
+              "Cuts the power of the node that holds the first VIP, as sudden as a pulled plug. --dc and --not-dc choose "
+              "whether that node is also the DC. It must be fenced, and its services must move.",
+              "node-power-loss", GONE, _power_off, dc_class="node-power-loss-dc", loses_dc=True),
+        Fault("node-freeze", "active node frozen",
+              "Freezes every process of the active node while its kernel still answers ARP and TCP. It must be fenced "
+              "before its VIP starts elsewhere, and may never serve again unfenced.",
+              "node-freeze", GONE, _freeze, loses_dc=True),
+        Fault("service-kill", "service killed (SIGKILL)",
+              "Kills all processes of a service on the active node (haproxy unless --service names another).",
+              "process-crash", KEPT, _signal("KILL")),
+        Fault("service-freeze", "service frozen (SIGSTOP)",
+              "Stops all processes of a service on the active node: connections are still accepted, nothing answers.",
+              "process-hang", KEPT, _signal("STOP")),
+        Fault("port-down", "active leg of the active node down",
+              "Takes the carrier from the port that carries the VIP's traffic. The bond, or the VIP, must move; no node "
+              "may be fenced for it.",
+              "port-loss", KEPT, _port_down),
+        Fault("plane-down", "first network plane down",
+              "Takes a whole switch fabric away, for all nodes at once. No node may be fenced for it.",
+              "plane-loss", KEPT, _plane_down),
+        Fault("partition", "active node cut off on all planes",
+              "Separates the active node from all others and from the client on every plane, while its services run "
+              "on. It must be fenced before its VIP starts elsewhere.",
+              "partition", GONE, _partition, loses_dc=True),
+        Fault("switchover", "planned switchover (standby)",
+              "Puts the active node in standby, as before maintenance. Nothing is fenced.",
+              "switchover", Expectation(fenced=False, moved=True), _switchover),
+        Fault("site-power-loss", "whole site without power, then back",
+              "Cuts the power of all nodes at once and returns it after 2 s. Measured from the return of power to the "
+              "first good answer, against an objective of its own.",
+              "", Expectation(), _site_power, loses_dc=True),
+    )
+}  # fmt: skip
+"""Every fault that a drill can inject, by name."""

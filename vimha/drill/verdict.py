@@ -1,0 +1,188 @@
+"""The verdict of a drill: what was measured, what was allowed, and every reason why it is not a pass.
+
+Invariant: a round passes only when its outage is within both the budget's worst case and the objective, no VIP had
+two holders, the fault had the effect that it must have (fencing, a move), the probes were awake, and the cluster was
+healthy again afterwards. Beating the budget's worst case is what validates the formula; missing it refutes it.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vimha.drill.journal import Event
+from vimha.drill.outage import Attempt, Window
+from vimha.drill.split_brain import Holding
+from vimha.drill.timeline import Phase
+
+STALL_S = 0.25
+"""A probe that slept longer than this (12 attempts) has not watched: the round's figure is not to be believed."""
+
+LOST_WRITES = (
+    "not measurable here: the services of this release keep their data on each node alone, "
+    "so there is no replicated write to lose"
+)
+"""Why a round's `lost_writes` is null."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a round is held against, in seconds. `budget_*` are None for a fault that has no class in the budget."""
+
+    objective_s: float
+    fault_class: str = ""
+    budget_typical_s: float | None = None
+    budget_worst_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a fault must lead to; None: either is right."""
+
+    fenced: bool | None = None
+    moved: bool | None = None
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a drill, as measured. Times of `outage`, `attempts`, `holdings`, `events` are monotonic seconds."""
+
+    number: int
+    target: str
+    dc: str
+    fault_at: float
+    limits: Limits
+    outage_s: float
+    unavailable_s: float
+    windows: int
+    returned: bool
+    split_brain: tuple[str, ...]
+    fenced: bool
+    moved: bool
+    healed: bool
+    heal_outage_s: float
+    stall_s: float
+    lost_writes: int | None = None
+    outage: Window | None = None
+    attempts: tuple[Attempt, ...] = ()
+    holdings: tuple[Holding, ...] = ()
+    events: tuple[Event, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def problems(seen: Round, expected: Expectation) -> tuple[str, ...]:
+    """Every reason why the round `seen` is not a pass, in words for the operator."""
+    found = []
+    limits = seen.limits
+    if not seen.returned:
+        found.append(f"the service had not returned {seen.outage_s:.2f} s after the fault")
+    if limits.budget_worst_s is not None and seen.outage_s > limits.budget_worst_s:
+        found.append(
+            f"outage {seen.outage_s:.2f} s exceeds the budget's worst case of {limits.budget_worst_s:.2f} s "
+            f"for {limits.fault_class}"
+        )
+    if seen.outage_s > limits.objective_s:
+        found.append(f"outage {seen.outage_s:.2f} s exceeds the objective of {limits.objective_s:g} s")
+    found += [f"split brain: {evidence}" for evidence in seen.split_brain]
+    if expected.fenced is not None and seen.fenced != expected.fenced:
+        found.append(f"{seen.target} was {'' if seen.fenced else 'not '}fenced")
+    if expected.moved is not None and seen.moved != expected.moved:
+        found.append(f"the VIP {'left' if seen.moved else 'stayed on'} {seen.target}")
+    if seen.lost_writes:
+        found.append(f"{seen.lost_writes} acknowledged writes cannot be read back")
+    if seen.stall_s > STALL_S:
+        found.append(f"the probe itself stalled for {seen.stall_s:.2f} s: this machine is too busy to measure")
+    if not seen.healed:
+        found.append("the cluster did not become healthy again after the round")
+    if seen.heal_outage_s > limits.objective_s:
+        found.append(f"healing interrupted the service for {seen.heal_outage_s:.2f} s, over the objective")
+    return tuple(found)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` of all `values` do not exceed (nearest rank); 0 when there is none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A whole drill: its rounds and what they amount to."""
+
+    fault: str
+    title: str
+    site: str
+    rounds: tuple[Round, ...]
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """`pass` when there are rounds and none has a problem, else `fail`."""
+        return "pass" if self.rounds and not any(entry.problems for entry in self.rounds) else "fail"
+
+    @property
+    def outages(self) -> tuple[float, ...]:
+        return tuple(entry.outage_s for entry in self.rounds)
+
+    @property
+    def p50_s(self) -> float:
+        return statistics.median(self.outages) if self.outages else 0.0
+
+    @property
+    def p95_s(self) -> float:
+        return percentile(self.outages, 0.95)
+
+    @property
+    def worst_s(self) -> float:
+        return max(self.outages, default=0.0)
+
+    @property
+    def budget_worst_s(self) -> float | None:
+        """The largest worst case among the rounds' classes (a node with and without the DC are two)."""
+        return max((e.limits.budget_worst_s for e in self.rounds if e.limits.budget_worst_s is not None), default=None)
+
+    @property
+    def budget_typical_s(self) -> float | None:
+        found = (e.limits.budget_typical_s for e in self.rounds if e.limits.budget_typical_s is not None)
+        return max(found, default=None)
+
+    @property
+    def objective_s(self) -> float:
+        return max((entry.limits.objective_s for entry in self.rounds), default=0.0)
+
+    @property
+    def split_brain(self) -> bool:
+        return any(entry.split_brain for entry in self.rounds)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stable JSON shape of `vimha drill run --format json`; keys are only ever added."""
+        return {
+            "fault": self.fault,
+            "verdict": self.verdict,
+            "p50_s": round(self.p50_s, 3),
+            "worst_s": round(self.worst_s, 3),
+            "budget_worst_s": self.budget_worst_s,
+            "rounds": [_round_as_dict(entry) for entry in self.rounds],
+            "p95_s": round(self.p95_s, 3),
+            "objective_s": self.objective_s,
+            "site": self.site,
+        }
+
+
+def _round_as_dict(entry: Round) -> dict[str, Any]:
+    return {
+        "outage_s": round(entry.outage_s, 3),
+        "split_brain": bool(entry.split_brain),
+        "fenced": entry.fenced,
+        "lost_writes": entry.lost_writes,
+        "target": entry.target,
+        "dc": entry.dc == entry.target,
+        "fault_class": entry.limits.fault_class or None,
+        "budget_worst_s": entry.limits.budget_worst_s,
+        "unavailable_s": round(entry.unavailable_s, 3),
+        "heal_outage_s": round(entry.heal_outage_s, 3),
+        "phases": [{"name": phase.name, "s": round(phase.length_s, 3)} for phase in entry.phases],
+        "problems": list(entry.problems),
+    }
