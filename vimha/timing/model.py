@@ -54,7 +54,8 @@ class Timings:
 @dataclass(frozen=True)
 class Term:
     """One named part of an outage, in seconds. `source` says where the figure comes from; `measured` is False where
-    it is an estimate that no drill or benchmark of this project has measured yet.
+    it is an estimate that no drill or benchmark of this project has measured yet. `knob` is the key of site.yaml that
+    decides the term, empty where none does.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Term:
     worst_s: float
     source: str
     measured: bool = True
+    knob: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,15 @@ class FaultClass:
     def dominating(self) -> Term:
         """The term that costs most at worst."""
         return max(self.terms, key=lambda term: term.worst_s)
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How much false alarm a timing tolerates: a disturbance shorter than `tolerates_ms` is not taken for a fault."""
+
+    name: str
+    tolerates_ms: int
+    why: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,59 @@
+"""What one step of a failover costs: the figures that the budget adds up, each with its source.
+
+Invariant: a figure's worst case is at least what was measured; what nobody has measured yet says so
+(`measured=False`), and its source begins with "estimate".
+"""
+
+from dataclasses import dataclass, replace
+
+from vimha.timing.model import Term
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a step costs, typically and at worst, in milliseconds."""
+
+    typical: float
+    worst: float
+    source: str
+    measured: bool = True
+
+    def term(self, name: str, *, times: int = 1, knob: str = "") -> Term:
+        """The budget's term for `times` such steps, one after another."""
+        typical, worst = round(self.typical * times / 1000, 3), round(self.worst * times / 1000, 3)
+        source = self.source if times == 1 else f"{self.source}; {times} times, one after another"
+        return Term(name, typical, worst, source, self.measured, knob)
+
+
+def estimate(typical: float, worst: float, source: str) -> Figure:
+    """A figure that no drill or benchmark has measured yet."""
+    return Figure(typical, worst, f"estimate: {source}", measured=False)
+
+
+ELECTION = estimate(50, 500, "votes, join and CIB sync of a new DC: six rounds of messages and a write to disk")
+CIB_RETRY = Figure(
+    1000, 1000, "a CIB update is pending as the DC asks for the CIB: it asks again after a fixed 1000 ms (Pacemaker"
+    " 2.1, controld_schedulerd.c, cib_retry)",
+)  # fmt: skip
+FENCE_QUERY = estimate(20, 50, "pacemaker-fenced asks its peers who can fence; static host lists, so none forks")
+FENCE_OFF = Figure(150, 2000, "off requested, then read back until verified (typical: the lab's BMC)")
+TRANSITION = estimate(20, 50, "1 ms of scheduling, a CIB write and its notification to the executor")
+ATTRIBUTE = estimate(20, 100, "attrd writes the node attribute to the CIB, undampened, and the scheduler runs")
+VIP_START = Figure(60, 150, "IPaddr2 start, first gratuitous ARP sent: 48-82 ms in a network namespace")
+VIP_STOP = Figure(50, 100, "IPaddr2 stop: 43-57 ms in a network namespace")
+HAPROXY_START = estimate(60, 250, "agent start, configuration parsed, health page answers")
+HAPROXY_STOP = estimate(30, 100, "TERM, and the process is gone")
+HUNG_STOP = estimate(1000, 1000, "a frozen process ignores TERM; the agent sends KILL after 1 s")
+API_START = Figure(3200, 5000, "glance-api start: 3.2 s measured on 2 cores; worst: a loaded node, an estimate")
+API_STOP = estimate(200, 1000, "TERM; KILL after 1 s when workers linger")
+MONITOR_RUN = Figure(15, 50, "an agent's monitor: 15 ms of CPU at most; worst: a loaded node")
+VIP_MONITOR_RUN = Figure(45, 100, "IPaddr2's shell monitor: 44-63 ms")
+CHECK_RUN = Figure(5, 11, "GET /healthcheck: 1-11 ms")
+PORT_SWITCH = Figure(10, 50, "the bond's next port carries, peers' switches relearn: 69-120 ms in all at miimon 100")
+CLIENT = Figure(10, 20, "a client that opens a new connection every 20 ms; a lost SYN is sent again after 1 s")
+REPAIR = Figure(3_600_000, 3_600_000, "nothing moves an address to another plane: lasts until repaired, counted as 1 h")
+
+
+def fence_off(worst: int) -> Figure:
+    """The fencing figure with the site's own worst case (`fencing.off_worst`), in milliseconds."""
+    return replace(FENCE_OFF, typical=min(FENCE_OFF.typical, worst), worst=worst)

@@ -1,0 +1,96 @@
+"""What the parts of the stack compute from their settings, as pure functions of milliseconds.
+
+Invariant: nothing here knows of a site; each function is one formula of corosync, Pacemaker, haproxy or the kernel,
+with its source, and grows (or stays) with each of its arguments.
+"""
+
+from vimha.timing.model import Checks, Operations
+
+LOWEST_TOKEN = 126
+"""corosync refuses a retransmit timeout below 30 ms, and that is token / 4.2 (totemconfig.c, MINIMUM_TIMEOUT)."""
+RETRANSMITS = 4
+"""token_retransmits_before_loss_const's default, corosync.conf(5)."""
+JOIN = 50
+"""corosync's `join` default: how long a node waits for join messages, corosync.conf(5)."""
+CONSENSUS_FACTOR = 1.2
+"""corosync's default consensus is 1.2 token, and the smallest that corosync.conf(5) allows for three nodes or more."""
+KNET_PONGS = 2
+"""knet_pong_count's default, corosync.conf(5)."""
+ARP_MISSES = 2
+"""The bonding driver takes a port down after this many silent arp_intervals (arp_missed_max, bonding.rst)."""
+
+
+def token_effective(token: int, coefficient: int, nodes: int) -> int:
+    """The token timeout that corosync runs with: every node above two adds the coefficient (corosync.conf(5))."""
+    return token + max(0, nodes - 2) * coefficient
+
+
+def consensus_default(token_eff: int) -> int:
+    """The consensus timeout that corosync computes by itself, rounded up so that 1.2 token always fits."""
+    return -(-token_eff * 12 // 10)
+
+
+def retransmit(token_eff: int) -> int:
+    """How long a node waits before it sends an unanswered token again (totemconfig.c)."""
+    return int(token_eff / (RETRANSMITS + 0.2))
+
+
+def hold(token_eff: int) -> int:
+    """How long the ring's representative holds an idle token (totemconfig.c)."""
+    return int(retransmit(token_eff) * 0.8 - 10)
+
+
+def pause_tolerated(token_eff: int) -> int:
+    """The longest time that corosync may go unscheduled: past token / 2 it flushes its membership messages
+    (totemsrp.c, pause detection).
+    """
+    return token_eff // 2
+
+
+def knet_ping_interval(token_eff: int) -> int:
+    """How often knet pings each link (totemconfig.c)."""
+    return token_eff // (KNET_PONGS * 2)
+
+
+def knet_link_dead(token_eff: int) -> int:
+    """How long a silent link counts as alive (knet_ping_timeout, totemconfig.c)."""
+    return token_eff // KNET_PONGS
+
+
+def monitor_crash(operations: Operations, runtime: int) -> int:
+    """From a process's death to a failed monitor, at worst: it dies right after a look, and Pacemaker counts the
+    interval from the last look's end.
+    """
+    return operations.interval + runtime
+
+
+def monitor_hang(operations: Operations) -> int:
+    """From a process's standstill to a failed monitor, at worst: the next look is cut off at its timeout."""
+    return operations.interval + operations.monitor_timeout
+
+
+def checks_crash(checks: Checks) -> int:
+    """From a backend's death to haproxy marking it down, at worst: the connection is refused at once, so only the
+    pauses count (haproxy configuration manual, 5.2: fastinter holds from the first failed check on).
+    """
+    return checks.inter + (checks.fall - 1) * checks.fastinter
+
+
+def checks_hang(checks: Checks) -> int:
+    """From a backend's standstill to haproxy marking it down, at worst: each check runs into its timeout."""
+    return checks_crash(checks) + checks.fall * checks.timeout
+
+
+def miimon_detects(miimon: int) -> int:
+    """From the loss of a port's carrier to the bond knowing, at worst: one period (kernel, bonding.rst)."""
+    return miimon
+
+
+def arp_detects(interval: int) -> int:
+    """From silence on a port to the bond knowing, at worst: the misses, after the period in which it began."""
+    return (ARP_MISSES + 1) * interval
+
+
+def whole_seconds(milliseconds: int) -> int:
+    """The next whole second, in milliseconds: what Pacemaker makes of a fencing delay or timeout."""
+    return -(-milliseconds // 1000) * 1000

@@ -1,0 +1,149 @@
+"""The least aggressive timings that keep a site's budget under its objective.
+
+Invariant: the same site always gets the same timings, and a smaller objective never gets a slower one. Each knob has
+a ladder from calm to hasty; the first step is taken that leaves a fifth of the objective unspent, for what the
+formula does not know (loaded hosts, a second attempt of an action); where none does, the last step, and then `check`
+says whether at least the objective itself is met. Values that the operator pinned are kept, and only those.
+
+Why the ladders end where they do: each last step is the smallest that still tolerates what a healthy but busy node
+does. token: 300 ms leaves corosync 150 ms unscheduled (its pause detection), more than SCHED_RR needs on a host that
+is not overcommitted; 150 ms was seen to flap. It never exceeds corosync's own default of 3000. Timeouts: ten times
+the measured run time of what they bound. Intervals do not cause false alarms, they cost CPU: a monitor of 15 ms every
+500 ms is 3 % of a core, and calmer ones would save less than they delay.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from vimha.site.model import Pinned, Site
+from vimha.timing import formulas
+from vimha.timing.budget import MASKED_API, Shape, crashes, hangs, node_loss, port_loss
+from vimha.timing.figures import MONITOR_RUN
+from vimha.timing.model import Checks, Operations, Term, Timings
+
+TOKENS = (3000, 2500, 2000, 1600, 1250, 1000, 800, 650, 500, 400, 300)
+"""Steps of about a quarter, in milliseconds: finer differences say nothing about stability."""
+MONITORS = ((500, 3000), (500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 500), (100, 500))
+"""Interval and timeout of the monitors that a failover waits for."""
+CHECKS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 500), (250, 250), (100, 150))
+"""inter and timeout of haproxy's checks."""
+PORTS = (500, 250, 100)
+"""Interval of the ports monitor where no bond covers a lost port."""
+RESERVE = 0.2
+"""The share of the objective that the solver leaves unspent where it can."""
+MASKED_SHARE = 0.1
+"""The share of one core that the monitors of masked API instances may take on a node."""
+PATIENT = 10_000
+"""Timeout of monitors that no failover waits for: a busy node may take its time."""
+
+
+def solve(site: Site) -> Timings:
+    """The timings for `site`, in milliseconds; `budget.budget` tells what they cost and `rules.check` judges them."""
+    return _solve(Shape.of(site), len(site.services), site.timings, site.objective / 1000 * (1 - RESERVE))
+
+
+def hastiest(site: Site) -> Timings:
+    """Every ladder's last step, nothing pinned: an objective below what these cost cannot be met."""
+    return _solve(Shape.of(site), len(site.services), Pinned(), 0.0)
+
+
+def _solve(shape: Shape, services: int, pinned: Pinned, target_s: float) -> Timings:
+    timings = _calmest(shape, services, pinned)
+    timings = _first_fit(
+        (_with_ports(timings, interval) for interval in _steps(PORTS, pinned.monitor_interval)),
+        lambda each: _worst(port_loss(shape, each)) <= target_s,
+    )
+    timings = _first_fit(
+        (_with_checks(timings, pinned, inter, timeout) for inter, timeout in CHECKS),
+        lambda each: _components_fit(shape, each, target_s, masked=True),
+    )
+    timings = _first_fit(
+        (_with_monitors(timings, shape, pinned, interval, timeout) for interval, timeout in MONITORS),
+        lambda each: _components_fit(shape, each, target_s, masked=False),
+    )
+    return _first_fit(
+        (_with_token(timings, shape, pinned, token) for token in _steps(TOKENS, pinned.token)),
+        lambda each: _worst(node_loss(shape, each)) <= target_s,
+    )
+
+
+def _first_fit(candidates: Iterable[Timings], fits: Callable[[Timings], bool]) -> Timings:
+    """The first candidate that fits, or the last one."""
+    chosen = None
+    for chosen in candidates:
+        if fits(chosen):
+            break
+    assert chosen is not None  # noqa: S101 (a ladder is never empty)
+    return chosen
+
+
+def _steps(ladder: Sequence[int], pinned: int | None) -> Sequence[int]:
+    return ladder if pinned is None else (pinned,)
+
+
+def _worst(terms: Iterable[Term]) -> float:
+    return round(sum(term.worst_s for term in terms), 3)
+
+
+def _components_fit(shape: Shape, timings: Timings, target_s: float, *, masked: bool) -> bool:
+    """Whether the components that haproxy's checks cover (`masked`), or the other ones, come back in time."""
+    found = [*crashes(shape, timings).items(), *hangs(shape, timings).items()]
+    return all(_worst(terms) <= target_s for name, terms in found if (name == MASKED_API) is masked)
+
+
+def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
+    """Every ladder's first step, and what no ladder decides.
+
+    Pacemaker's own timeouts of starts and stops bound a second fault, not a failover; they follow what the agents'
+    metadata advises. failure-timeout must exceed the longest of them, or Pacemaker ignores it.
+    dc-deadtime only matters as a whole cluster starts: 20 s by default, most of a full start's time.
+    """
+    masked = max(2000, round(services * MONITOR_RUN.typical / MASKED_SHARE))
+    blank = Checks(inter=0, fastinter=0, downinter=0, timeout=0, fall=2, rise=2)
+    token = _steps(TOKENS, pinned.token)[0]
+    timings = Timings(
+        token=token,
+        token_coefficient=0,
+        consensus=0,
+        vip=Operations(1000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
+        haproxy=Operations(500, PATIENT, 20_000, 20_000),
+        api=Operations(pinned.monitor_interval or masked, pinned.monitor_timeout or PATIENT, 60_000, 30_000),
+        ports=Operations(1000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
+        checks=blank,
+        fence_off=formulas.whole_seconds(shape.off_worst) + 1000,
+        failure_timeout=120_000,
+        dc_deadtime=2000,
+    )
+    timings = _with_token(timings, shape, pinned, token)
+    timings = _with_checks(timings, pinned, *CHECKS[0])
+    return _with_monitors(timings, shape, pinned, *MONITORS[0])
+
+
+def _with_ports(timings: Timings, interval: int) -> Timings:
+    return replace(timings, ports=replace(timings.ports, interval=interval))
+
+
+def _with_checks(timings: Timings, pinned: Pinned, inter: int, timeout: int) -> Timings:
+    inter = pinned.haproxy_inter or inter
+    fastinter = max(50, inter // 5)
+    checks = replace(timings.checks, inter=inter, fastinter=fastinter, downinter=inter, timeout=timeout)
+    return replace(timings, checks=checks)
+
+
+def _with_monitors(timings: Timings, shape: Shape, pinned: Pinned, interval: int, timeout: int) -> Timings:
+    """The monitors that a failover waits for. The VIP's is a shell agent that costs three times the CPU of ours and
+    finds only an address that somebody removed, so it runs half as often.
+    """
+    interval, timeout = pinned.monitor_interval or interval, pinned.monitor_timeout or timeout
+    awaited = replace(timings.haproxy, interval=interval, monitor_timeout=timeout)
+    vip = replace(timings.vip, interval=pinned.monitor_interval or interval * 2)
+    if not shape.active_standby:
+        return replace(timings, haproxy=awaited, vip=vip)
+    api = replace(timings.api, interval=interval, monitor_timeout=timeout)
+    return replace(timings, haproxy=awaited, vip=vip, api=api)
+
+
+def _with_token(timings: Timings, shape: Shape, pinned: Pinned, token: int) -> Timings:
+    coefficient = pinned.token_coefficient or 0
+    consensus = formulas.consensus_default(formulas.token_effective(token, coefficient, shape.nodes))
+    return replace(timings, token=token, token_coefficient=coefficient, consensus=pinned.consensus or consensus)
