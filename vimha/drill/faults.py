@@ -41,7 +41,8 @@ class Fault:
     expected: Expectation
     prepare: Callable[[Stage, Roles, str], Injection]
     dc_class: str = ""
-    loses_dc: bool = False
+    undone_after_s: float = 0.0
+    """When not 0, the fault itself ends after this time, and the outage counts from then."""
 
     def class_of(self, target: str, dc: str) -> str:
         """The budget's class for a round that hits `target` while `dc` is the DC."""
@@ -157,13 +158,13 @@ FAULTS = {
     fault.name: fault
     for fault in (
         Fault("node-power-off", "power of the active node cut",
-              "Cuts the power of the node that holds the first VIP, as sudden as a pulled plug. --dc and --not-dc choose "
-              "whether that node is also the DC. It must be fenced, and its services must move.",
-              "node-power-loss", GONE, _power_off, dc_class="node-power-loss-dc", loses_dc=True),
+              "Cuts the power of the node that holds the first VIP, as sudden as a pulled plug. --dc and --not-dc "
+              "choose whether it is also the DC. It must be fenced, and its services must move.",
+              "node-power-loss", GONE, _power_off, dc_class="node-power-loss-dc"),
         Fault("node-freeze", "active node frozen",
               "Freezes every process of the active node while its kernel still answers ARP and TCP. It must be fenced "
               "before its VIP starts elsewhere, and may never serve again unfenced.",
-              "node-freeze", GONE, _freeze, loses_dc=True),
+              "node-freeze", GONE, _freeze),
         Fault("service-kill", "service killed (SIGKILL)",
               "Kills all processes of a service on the active node (haproxy unless --service names another).",
               "process-crash", KEPT, _signal("KILL")),
@@ -171,8 +172,8 @@ FAULTS = {
               "Stops all processes of a service on the active node: connections are still accepted, nothing answers.",
               "process-hang", KEPT, _signal("STOP")),
         Fault("port-down", "active leg of the active node down",
-              "Takes the carrier from the port that carries the VIP's traffic. The bond, or the VIP, must move; no node "
-              "may be fenced for it.",
+              "Takes the carrier from the port that carries the VIP's traffic. The bond, or the VIP, must move; no "
+              "node may be fenced for it.",
               "port-loss", KEPT, _port_down),
         Fault("plane-down", "first network plane down",
               "Takes a whole switch fabric away, for all nodes at once. No node may be fenced for it.",
@@ -180,14 +181,14 @@ FAULTS = {
         Fault("partition", "active node cut off on all planes",
               "Separates the active node from all others and from the client on every plane, while its services run "
               "on. It must be fenced before its VIP starts elsewhere.",
-              "partition", GONE, _partition, loses_dc=True),
+              "partition", GONE, _partition),
         Fault("switchover", "planned switchover (standby)",
               "Puts the active node in standby, as before maintenance. Nothing is fenced.",
               "switchover", Expectation(fenced=False, moved=True), _switchover),
         Fault("site-power-loss", "whole site without power, then back",
               "Cuts the power of all nodes at once and returns it after 2 s. Measured from the return of power to the "
               "first good answer, against an objective of its own.",
-              "", Expectation(), _site_power, loses_dc=True),
+              "", Expectation(), _site_power, undone_after_s=POWER_GAP_S),
     )
 }  # fmt: skip
 """Every fault that a drill can inject, by name."""

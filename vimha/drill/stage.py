@@ -6,6 +6,7 @@ healthy, that is vimha.cluster.status's to say.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from lxml import etree
@@ -69,13 +70,13 @@ def roles(report: bytes, vip: str) -> Roles:
 def fenced_since(history: bytes, target: str, since_epoch: float) -> bool:
     """Does stonith_admin's XML `history` tell of a success against `target` since then (whole seconds)?"""
     tree = etree.fromstring(history, etree.XMLParser(resolve_entities=False))
-    done = tree.xpath("//fence_event[@target=$target and @state='success']/@completed", target=target)
-    return any(_epoch(str(stamp)) >= int(since_epoch) for stamp in done)
+    done = (event for event in tree.iter("fence_event") if event.get("target") == target)
+    return any(
+        event.get("state") == "success" and _epoch(event.get("completed", "")) >= int(since_epoch) for event in done
+    )
 
 
 def _epoch(stamp: str) -> float:
-    from datetime import datetime  # noqa: PLC0415
-
     return datetime.fromisoformat(stamp.strip().replace(" +", "+").replace("Z", "+00:00")).timestamp()
 
 
@@ -118,9 +119,13 @@ class Stage:
         """Make `node` give the DC role away, by a clean restart of Pacemaker on it."""
         checked(self.machines.runner(node)(["systemctl", "restart", "pacemaker"], timeout_s=COMMAND_S))
 
+    def forget_failures(self) -> None:
+        """Clear failed operations, and with them the bans that they made."""
+        self.ask(["crm_resource", "--cleanup"])
+
     def clean_up(self) -> None:
         """Forget failures and the fencing history, so that the next round starts from a clean sheet."""
-        self.ask(["crm_resource", "--cleanup"])
+        self.forget_failures()
         self.ask(["stonith_admin", "--cleanup", "--history", "*"])
 
     def was_fenced(self, node: str, since_epoch: float) -> bool:

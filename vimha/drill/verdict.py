@@ -46,7 +46,10 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Round:
-    """One round of a drill, as measured. Times of `outage`, `attempts`, `holdings`, `events` are monotonic seconds."""
+    """One round of a drill, as measured. `fault_at`, `ended_at` (the watching's end, before healing), `outage`,
+    `probes`, `holdings` and `events` carry monotonic seconds; for a fault that ends by itself, `outage_s` counts from
+    its end.
+    """
 
     number: int
     target: str
@@ -65,7 +68,8 @@ class Round:
     stall_s: float
     lost_writes: int | None = None
     outage: Window | None = None
-    attempts: tuple[Attempt, ...] = ()
+    ended_at: float = 0.0
+    probes: tuple[tuple[str, tuple[Attempt, ...]], ...] = ()
     holdings: tuple[Holding, ...] = ()
     events: tuple[Event, ...] = ()
     phases: tuple[Phase, ...] = ()

@@ -80,7 +80,7 @@ def arp_claim(frame: bytes) -> tuple[str, str] | None:
 @contextmanager
 def inside(netns: str) -> Iterator[None]:
     """This thread in the network namespace `netns` (its name); sockets made here stay there."""
-    from pyroute2 import netns as door  # noqa: PLC0415 (180 ms, needed by the recorder's process only)
+    from pyroute2 import netns as door  # 180 ms, needed by the recorder's process only
 
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:

@@ -1,0 +1,100 @@
+"""From what was seen to what it means: a round's figures, its timeline and its problems. Pure.
+
+Invariant: only attempts by the services' own protocol make the outage; the TCP probes and the logs explain it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vimha.drill.journal import Event
+from vimha.drill.outage import Attempt, Window, between, longest, stall_s, unavailable_s, windows
+from vimha.drill.split_brain import Holding, Sighting, holder_at, holdings, overlaps, stray_claims
+from vimha.drill.timeline import merge, phases
+from vimha.drill.verdict import Expectation, Limits, Round, problems
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One round as recorded, in monotonic seconds: the fault, the moment `since` which the outage counts (the fault,
+    or the end of a fault that ends by itself), the watching's end, attempts by probe, sightings, the nodes' logs.
+    """
+
+    dc: str
+    target: str
+    fault_at: float
+    since: float
+    ended_at: float
+    attempts: Mapping[str, Sequence[Attempt]]
+    sightings: Sequence[Sighting]
+    logs: Sequence[Event]
+
+
+def evidence(sightings: Sequence[Sighting], held: Sequence[Holding], since: float) -> tuple[str, ...]:
+    """Every sign, after `since`, of two holders of one VIP, in words."""
+    found = [
+        f"{entry.vip} was on {entry.nodes[0]} and {entry.nodes[1]} for {entry.length_s:.3f} s"
+        for entry in overlaps(held)
+        if entry.end > since
+    ]
+    strays = {(claim.node, claim.vip): claim for claim in stray_claims(sightings, held) if claim.at > since}
+    found += [
+        f"{node} claimed {vip} on the wire {claim.at - since:.3f} s after the fault without holding it"
+        for (node, vip), claim in strays.items()
+    ]
+    return tuple(found)
+
+
+def outage_s(worst: Window | None, fault_at: float, since: float) -> float:
+    """The outage's length: the whole window, or what of it is left when a fault that ended by itself was over."""
+    if worst is None:
+        return 0.0
+    return worst.length_s if since <= fault_at else max(0.0, worst.end - since)
+
+
+def assess(
+    number: int, seen: Seen, limits: Limits, expected: Expectation, vip: str, *, fenced: bool, healed: bool
+) -> Round:
+    """The round that `seen` amounts to, with its problems. `vip` is the address that may have to move."""
+    http = {name: windows(tries) for name, tries in seen.attempts.items() if not name.endswith(" tcp")}
+    during = {name: between(found, seen.fault_at, seen.ended_at) for name, found in http.items()}
+    worst = longest([window for found in during.values() for window in found])
+    after = longest([w for found in http.values() for w in found if w.start >= seen.ended_at])
+    held = holdings(seen.sightings)
+    fault = Event(seen.fault_at, "fault", seen.target, f"fault injected on {seen.target}")
+    events = merge(fault, worst, held, seen.sightings, seen.logs)
+    result = Round(
+        number=number,
+        target=seen.target,
+        dc=seen.dc,
+        fault_at=seen.fault_at,
+        limits=limits,
+        outage_s=outage_s(worst, seen.fault_at, seen.since),
+        unavailable_s=max((unavailable_s(found) for found in during.values()), default=0.0),
+        windows=max((len(found) for found in during.values()), default=0),
+        returned=all(window.closed and window.end <= seen.ended_at for found in during.values() for window in found),
+        split_brain=evidence(seen.sightings, held, seen.fault_at),
+        fenced=fenced or _verified_off(seen.logs, seen.target),
+        moved=holder_at(held, vip, seen.ended_at) not in (None, seen.target),
+        healed=healed,
+        heal_outage_s=after.length_s if after else 0.0,
+        stall_s=max((stall_s(tries, seen.fault_at, seen.ended_at) for tries in seen.attempts.values()), default=0.0),
+        outage=worst,
+        ended_at=seen.ended_at,
+        probes=tuple((name, tuple(tries)) for name, tries in seen.attempts.items()),
+        holdings=held,
+        events=tuple(entry for entry in events if entry.at >= seen.fault_at - 1),
+        phases=phases(events, seen.fault_at),
+    )
+    return replace(result, problems=problems(result, expected))
+
+
+def _verified_off(logs: Iterable[Event], target: str) -> bool:
+    return any(entry.kind == "fence-verified" and f"that {target} is off" in entry.text for entry in logs)
+
+
+def one_line(done: Round) -> str:
+    """A round's result in a line of progress."""
+    limit = done.limits.budget_worst_s
+    held_to = f"budget {limit:.2f} s" if limit is not None else f"objective {done.limits.objective_s:g} s"
+    parts = [f"outage {done.outage_s:.2f} s ({held_to})", "fenced" if done.fenced else "not fenced"]
+    return ", ".join([*parts, *(f"FAIL: {problem}" for problem in done.problems)])

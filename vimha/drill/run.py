@@ -1,0 +1,212 @@
+"""The drill itself: round after round, arrange, inject, watch, heal, judge.
+
+Invariant: a fault is injected only into a healthy cluster whose service answers, and whatever happens afterwards
+(a failed round, an error, Ctrl-C) the fault is undone before anything else. A cluster that does not become healthy
+again is said so, and ends the drill.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from vimha.drill import journal
+from vimha.drill.assess import Seen, assess, one_line
+from vimha.drill.faults import RETURN_OBJECTIVE_S, Fault, Injection
+from vimha.drill.journal import Event
+from vimha.drill.probes import Prober, Target
+from vimha.drill.stage import Roles, Stage
+from vimha.drill.verdict import Limits, Outcome, Round
+from vimha.drill.witness import Watch
+from vimha.errors import VimhaError
+from vimha.site.model import Site
+from vimha.timing.model import Budget
+
+POLL_S = 0.05
+BASELINE = 25
+"""So many unbroken successes of every probe (0.5 s) before a fault: what failed before is not the fault's doing."""
+BASELINE_S = 15.0
+CLEAN_S = 3.0
+"""While a healed cluster is still unhealthy, failures are forgotten this often: a ban of the round's own making."""
+QUIET_S = 1.5
+"""Watching ends after so long without a failure, and not before the class's worst case has passed."""
+GIVE_UP_S = 30.0
+"""A service that has not returned by then is reported as gone; far beyond every objective."""
+HEALTHY_S = 90.0
+"""How long a cluster may take to heal: a boot, a join and every start, on a slow machine."""
+DC_SETTLE_S = 3.0
+"""Pacemaker damps elections for 2 s (LOSS_DAMPEN): a DC that dies within that time of its election leaves no winner."""
+PATHS = {"glance-api": "/healthcheck"}
+"""What a client asks of each kind of service."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a drill takes from outside: the cluster's problems (none: healthy), progress, the clocks, sleep."""
+
+    health: Callable[[], Sequence[str]]
+    say: Callable[[str], object]
+    clock: Callable[[], float] = time.monotonic
+    epoch: Callable[[], float] = time.time
+    sleep: Callable[[float], object] = time.sleep
+
+
+def targets(site: Site) -> tuple[Target, ...]:
+    """What the client probes: every service through its VIP by HTTP, and its port by TCP."""
+    found = []
+    for name, service in site.services.items():
+        address = str(site.vips[site.vip_of(name)].address)
+        found.append(Target(f"{name} http", "http", address, service.port, PATHS[service.kind]))
+        found.append(Target(f"{name} tcp", "tcp", address, service.port))
+    return tuple(found)
+
+
+def limits(site: Site, budget: Budget, fault: Fault, fault_class: str) -> Limits:
+    """What a round of `fault`, being of `fault_class`, is held against."""
+    if not fault_class:
+        return Limits(RETURN_OBJECTIVE_S)
+    entry = budget.named(fault_class)
+    return Limits(site.objective / 1000, fault_class, entry.typical_s, entry.worst_s)
+
+
+class Drill:
+    """Runs one fault on one stage."""
+
+    def __init__(self, stage: Stage, fault: Fault, budget: Budget, tools: Tools, service: str = "haproxy") -> None:
+        self.stage, self.fault, self.budget, self.tools, self.service = stage, fault, budget, tools, service
+        self._settled_at = 0.0
+
+    def run(self, rounds: int, want_dc: bool | None = None) -> Outcome:
+        """All rounds. `want_dc`: the active node must be (True), must not be (False) the DC; None: as it comes.
+
+        VimhaError when the cluster is not fit to start a round.
+        """
+        done: list[Round] = []
+        for number in range(1, rounds + 1):
+            self._wait_healthy(f"round {number} cannot start")
+            roles = self._arrange(want_dc)
+            where = "the DC" if roles.dc == roles.active else f"DC is {roles.dc}"
+            self.tools.say(f"round {number}/{rounds}: {self.fault.title}: {roles.active} is active, {where}")
+            done.append(self._round(number, roles))
+            self.tools.say(one_line(done[-1]))
+            if not done[-1].healed:
+                break
+        return Outcome(self.fault.name, self.fault.title, self.stage.site.site, tuple(done))
+
+    def _wait_healthy(self, otherwise: str) -> None:
+        deadline = self.tools.clock() + HEALTHY_S
+        while found := self.tools.health():
+            if self.tools.clock() > deadline:
+                raise VimhaError(
+                    f"{otherwise}: {'; '.join(found)}", "A drill needs a healthy cluster; see vimha status."
+                )
+            self.tools.sleep(0.25)
+
+    def _arrange(self, want_dc: bool | None) -> Roles:
+        """Bring the DC and the active node together, or apart, and let the last election settle."""
+        roles = self.stage.roles()
+        if want_dc is not None and (roles.dc == roles.active) is not want_dc:
+            self._bring(roles, want_dc)
+            self._wait_healthy("the roles could not be arranged")
+            roles = self.stage.roles()
+            if (roles.dc == roles.active) is not want_dc:
+                raise VimhaError(f"the DC is {roles.dc} and {roles.active} is active; they could not be arranged")
+        self.tools.sleep(max(0.0, self._settled_at + DC_SETTLE_S - self.tools.clock()))
+        return roles
+
+    def _bring(self, roles: Roles, together: bool) -> None:
+        full = self.stage.site.full_nodes()
+        if together and roles.dc in full:
+            self.stage.move_vip(roles.dc)
+        elif together:
+            self.stage.yield_dc(roles.dc)
+            self._settled_at = self.tools.clock()
+        else:
+            self.stage.move_vip(next(node for node in full if node != roles.active))
+
+    def _round(self, number: int, roles: Roles) -> Round:
+        site, machines = self.stage.site, self.stage.machines
+        vips = [str(vip.address) for vip in site.vips.values()]
+        with ExitStack() as stack:
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vimha-drill-")))
+            namespaces = {node: machines.netns(node) for node in site.nodes}
+            bridges = [f"plane-{plane}" for plane in site.planes]
+            watch = stack.enter_context(Watch(namespaces, vips, machines.netns("net"), bridges, work / "witness"))
+            prober = stack.enter_context(Prober(machines.netns("cli"), targets(site), work / "probes"))
+            self._baseline(prober)
+            injection = self.fault.prepare(self.stage, roles, self.service)
+            fault_at, epoch = self.tools.clock(), self.tools.epoch()
+            since = ended = fault_at
+            try:
+                injection.inject()
+                since = self._undo_early(injection, fault_at)
+                ended = self._observe(prober, since, self._limits(injection.target, roles.dc))
+            finally:
+                injection.heal()
+            healed = self._recover()
+            fenced = healed and self.stage.was_fenced(injection.target, epoch)
+            logs = self._logs(fault_at)
+            if healed:
+                self.stage.clean_up()
+            seen = Seen(roles.dc, injection.target, fault_at, since, ended, prober.read(), watch.read(), logs)
+        if roles.dc == injection.target:
+            self._settled_at = max((e.at for e in logs if e.kind == "dc-elected"), default=self.tools.clock())
+        held_to = self._limits(injection.target, roles.dc)
+        return assess(number, seen, held_to, self.fault.expected, vips[0], fenced=fenced, healed=healed)
+
+    def _logs(self, since: float) -> tuple[Event, ...]:
+        age = self.tools.clock() - since
+        able = [node for node in self.stage.nodes() if self.stage.machines.power.is_on(node)]
+        return tuple(e for node in able for e in journal.read(self.stage.machines.runner(node), node, since, age))
+
+    def _limits(self, target: str, dc: str) -> Limits:
+        return limits(self.stage.site, self.budget, self.fault, self.fault.class_of(target, dc))
+
+    def _baseline(self, prober: Prober) -> None:
+        deadline = self.tools.clock() + BASELINE_S
+        while True:
+            seen = prober.read()
+            if all(len(entry) >= BASELINE and all(a.ok for a in entry[-BASELINE:]) for entry in seen.values()):
+                return
+            if self.tools.clock() > deadline:
+                silent = [name for name, entry in seen.items() if not all(a.ok for a in entry[-BASELINE:])]
+                why = next((a.why for a in seen[silent[0]][::-1] if not a.ok), "") if silent else "no attempts"
+                raise VimhaError(f"{', '.join(silent)} does not answer before the fault: {why}")
+            self.tools.sleep(POLL_S)
+
+    def _undo_early(self, injection: Injection, fault_at: float) -> float:
+        """Let a fault that ends by itself end; the moment from which the outage counts."""
+        if not self.fault.undone_after_s:
+            return fault_at
+        self.tools.sleep(max(0.0, fault_at + self.fault.undone_after_s - self.tools.clock()))
+        back = self.tools.clock()
+        injection.heal()
+        return back
+
+    def _observe(self, prober: Prober, since: float, held_to: Limits) -> float:
+        """Watch until the service has been quiet and the class's worst case has passed; the moment of the end."""
+        until = since + (held_to.budget_worst_s or 0.0)
+        while True:
+            now = self.tools.clock()
+            bad = [a.end for entry in prober.read().values() for a in entry[-2000:] if not a.ok]
+            if now >= max(until, max(bad, default=since) + QUIET_S) or now > since + max(
+                GIVE_UP_S, held_to.objective_s
+            ):
+                return now
+            self.tools.sleep(POLL_S)
+
+    def _recover(self) -> bool:
+        """Wait for a healthy cluster after healing, cleaning failures up on the way; False when it does not come."""
+        started = self.tools.clock()
+        cleaned = started
+        while self.tools.health():
+            now = self.tools.clock()
+            if now > started + HEALTHY_S:
+                return False
+            if now > cleaned + CLEAN_S:
+                self.stage.forget_failures()
+                cleaned = now
+            self.tools.sleep(0.25)
+        return True
