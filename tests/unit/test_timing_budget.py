@@ -1,0 +1,265 @@
+"""Budgets: sums that can be checked by hand, never below what was measured, growing with each knob."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from timing_sites import site
+
+from vimha.site.model import Site
+from vimha.timing import formulas
+from vimha.timing.budget import budget
+from vimha.timing.model import Budget, Timings
+from vimha.timing.rules import RULES, check
+from vimha.timing.solve import TOKENS, hastiest, solve
+
+CLASSES = [
+    "node-power-loss", "node-power-loss-dc", "node-freeze", "partition", "process-crash", "process-hang", "port-loss",
+    "plane-loss", "switchover",
+]  # fmt: skip
+
+MEASURED_S = {
+    "node-power-loss-dc": 1.90,
+    "process-crash": 0.80,
+    "port-loss": 0.12,
+    "plane-loss": 0.12,
+    "switchover": 0.20,
+}
+"""The longest outages measured so far with the timings of a 5 s objective: a worst case below one of these is wrong."""
+
+
+def solved(of: Site) -> tuple[Timings, Budget]:
+    timings = solve(of)
+    return timings, budget(of, timings)
+
+
+def codes(of: Site) -> list[str]:
+    timings, found = solved(of)
+    return [finding.code for finding in check(of, timings, found)]
+
+
+def test_a_plain_site_meets_five_seconds_without_a_finding() -> None:
+    timings, found = solved(site())
+    assert found.verdict == "pass"
+    assert check(site(), timings, found) == []
+    assert [entry.name for entry in found.classes] == CLASSES
+
+
+def test_the_default_objective_gives_the_token_of_the_prototype() -> None:
+    timings, found = solved(site())
+    assert (timings.token, timings.token_coefficient, timings.consensus) == (300, 0, 360)
+    assert 1.8 <= found.named("node-power-loss-dc").typical_s <= 2.1
+
+
+@pytest.mark.parametrize("scale", ["small", "large"])
+def test_no_worst_case_is_below_what_was_measured(scale: str) -> None:
+    _, found = solved(site(scale=scale))
+    for name, measured in MEASURED_S.items():
+        assert found.named(name).worst_s >= measured, name
+
+
+def test_every_class_is_the_sum_of_its_terms() -> None:
+    for entry in solved(site())[1].as_dict()["classes"]:
+        assert entry["worst_s"] == pytest.approx(sum(term["worst_s"] for term in entry["terms"]), abs=0.001)
+        assert entry["typical_s"] <= entry["worst_s"]
+        assert all(0 <= term["typical_s"] <= term["worst_s"] for term in entry["terms"]), entry["name"]
+
+
+def test_an_estimate_says_so_in_its_source() -> None:
+    terms = [term for entry in solved(site())[1].classes for term in entry.terms]
+    assert any(not term.measured for term in terms)
+    assert all(term.source.startswith("estimate: ") for term in terms if not term.measured)
+
+
+def test_nothing_starts_before_the_lost_node_is_verified_off() -> None:
+    names = [term.name for term in solved(site())[1].named("node-freeze").terms]
+    assert names.index("fenced, off verified") < names.index("VIP start") < names.index("haproxy start")
+
+
+def test_large_does_not_start_haproxy_in_a_take_over() -> None:
+    names = [term.name for term in solved(site(scale="large"))[1].named("node-power-loss").terms]
+    assert "haproxy start" not in names
+
+
+def test_the_small_group_starts_its_vips_one_after_another() -> None:
+    two = {"public": {"address": "10.0.0.100"}, "admin": {"address": "10.0.0.101"}}
+    assert start(site(vips=two)).worst_s == 2 * start(site()).worst_s
+    assert start(site(vips=two, scale="large")).worst_s == start(site()).worst_s
+
+
+def start(of: Site) -> Any:
+    return next(term for term in solved(of)[1].named("switchover").terms if term.name == "VIP start")
+
+
+def test_a_fencing_delay_is_paid_at_worst() -> None:
+    nodes = {
+        "n1": {"addresses": {"a": "10.0.0.1", "b": "10.0.1.1"}, "fencing_delay": "1s"},
+        "n2": {"addresses": {"a": "10.0.0.2", "b": "10.0.1.2"}},
+    }
+    delay = next(term for term in solved(site(nodes=nodes))[1].named("partition").terms if term.name == "fencing delay")
+    assert (delay.typical_s, delay.worst_s) == (0.0, 1.0)
+
+
+def test_a_bonds_arp_monitor_takes_three_intervals() -> None:
+    arp = site(bond={"miimon": "0ms", "arp_interval": "60ms", "arp_ip_target": ["10.0.0.254"]})
+    assert solved(arp)[1].named("port-loss").terms[0].worst_s == 0.18
+
+
+def test_without_a_bond_a_port_moves_the_vip_and_a_plane_is_lost() -> None:
+    unbonded = site(bond=None)
+    _, found = solved(unbonded)
+    assert found.named("port-loss").worst_s <= 3.0
+    assert found.named("plane-loss").worst_s == 3600.0
+    assert found.verdict == "fail"
+    assert codes(unbonded) == ["T003"]
+
+
+def test_an_active_standby_api_cannot_meet_five_seconds_and_the_remedy_is_its_policy() -> None:
+    slow = site(services={"glance": {"policy": "active-standby"}})
+    timings, found = solved(slow)
+    finding = check(slow, timings, found)[0]
+    assert finding.code == "T002"
+    assert "API start" in finding.message
+    assert "warm-standby" in finding.remedy
+
+
+def test_an_objective_below_the_floor_names_the_floor_and_the_dominating_term() -> None:
+    low = site("2s")
+    timings, found = solved(low)
+    message = next(f.message for f in check(low, timings, found) if "node-power-loss-dc" in f.message)
+    floor = budget(low, hastiest(low)).named("node-power-loss-dc").worst_s
+    assert f"below {floor:.2f} s" in message
+    assert "fenced, off verified" in message
+
+
+def test_classes_with_the_same_terms_share_a_finding() -> None:
+    timings, found = solved(site("2s"))
+    messages = [finding.message for finding in check(site("2s"), timings, found)]
+    assert sum("node-freeze" in message for message in messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("pins", "expected"),
+    [
+        ({"token": "1000ms"}, ["T001", "T001"]),
+        ({"token_coefficient": "650ms"}, ["T001", "T001", "T004"]),
+        ({"consensus": "300ms"}, ["T005"]),
+        ({"token": "200ms"}, ["T006"]),
+        ({"monitor_timeout": "100ms"}, ["T007", "T007"]),
+        ({"monitor_timeout": "10s"}, ["T001"]),
+        ({"monitor_interval": "50ms"}, ["T010"]),
+        ({"haproxy_inter": "10s"}, ["T001", "T001"]),
+    ],
+)
+def test_a_pinned_timing_is_kept_and_judged(pins: dict[str, str], expected: list[str]) -> None:
+    assert codes(site(timings=pins)) == expected
+
+
+def test_a_pin_that_breaks_the_objective_is_named() -> None:
+    pinned = site(timings={"token": "1000ms"})
+    timings, found = solved(pinned)
+    assert {finding.where for finding in check(pinned, timings, found)} == {"timings.token"}
+
+
+def test_a_token_that_corosync_refuses_is_an_error() -> None:
+    pinned = site(timings={"token": "120ms"})
+    timings, found = solved(pinned)
+    assert [(f.code, f.severity) for f in check(pinned, timings, found)][:1] == [("T006", "error")]
+
+
+def test_a_slow_bond_is_told_before_it_fences_a_node() -> None:
+    assert codes(site(bond={"miimon": "250ms"})) == ["T009"]
+
+
+def test_a_forgotten_failure_is_an_error() -> None:
+    timings, found = solved(site())
+    findings = check(site(), replace(timings, failure_timeout=60_000), found)
+    assert [finding.code for finding in findings] == ["T008"]
+
+
+def test_codes_are_unique_and_in_order() -> None:
+    assert [rule.code for rule in RULES] == [f"T{i:03}" for i in range(1, len(RULES) + 1)]
+
+
+sites = st.builds(
+    lambda objective, nodes, scale, bond, policy, off, vips: site(
+        f"{objective}ms",
+        nodes,
+        scale=scale,
+        bond=bond,
+        services={"glance": {"policy": policy}},
+        fencing={"off_worst": f"{off}ms"},
+        vips={f"v{i}": {"address": f"10.0.0.{100 + i}"} for i in range(vips)},
+    ),
+    objective=st.integers(500, 60_000),
+    nodes=st.integers(2, 16),
+    scale=st.sampled_from(["small", "large"]),
+    bond=st.sampled_from([None, {}, {"miimon": "50ms"}, {"mode": "external"}]),
+    policy=st.sampled_from([None, "active-standby", "warm-standby", "all-active"]),
+    off=st.integers(100, 20_000),
+    vips=st.integers(1, 6),
+)
+
+
+@given(sites)
+def test_solved_timings_fit_or_the_classes_that_do_not_are_findings(of: Site) -> None:
+    timings, found = solved(of)
+    told = " ".join(f.message for f in check(of, timings, found) if f.code in ("T001", "T002", "T003"))
+    for entry in found.classes:
+        assert (entry.worst_s > found.objective_s) == (entry.name in [word.strip(",:") for word in told.split()])
+    assert TOKENS[-1] <= timings.token <= TOKENS[0]
+    assert timings.consensus >= formulas.CONSENSUS_FACTOR * timings.token
+    assert timings.fence_off > of.fencing.off_worst
+
+
+def speeds(timings: Timings) -> tuple[int, ...]:
+    checks, monitor = timings.checks, timings.haproxy
+    return (
+        timings.token, timings.consensus, monitor.interval, monitor.monitor_timeout, timings.ports.interval,
+        checks.inter, checks.fastinter, checks.timeout, timings.vip.interval,
+    )  # fmt: skip
+
+
+@given(sites, st.integers(1, 30_000))
+def test_a_larger_objective_never_makes_a_timing_hastier(of: Site, more: int) -> None:
+    calmer = solve(of.model_copy(update={"objective": of.objective + more}))
+    assert all(calm >= hasty for calm, hasty in zip(speeds(calmer), speeds(solve(of)), strict=True))
+
+
+def longer(timings: Timings, knob: str, by: int) -> Timings:
+    if "." not in knob:
+        return replace(timings, **{knob: getattr(timings, knob) + by})
+    part, field = knob.split(".")
+    inner: Any = getattr(timings, part)
+    return replace(timings, **{part: replace(inner, **{field: getattr(inner, field) + by})})
+
+
+KNOBS = [
+    "token", "token_coefficient", "consensus", "haproxy.interval", "haproxy.monitor_timeout", "api.interval",
+    "api.monitor_timeout", "ports.interval", "checks.inter", "checks.fastinter", "checks.timeout", "checks.fall",
+]  # fmt: skip
+
+
+@given(sites, st.sampled_from(KNOBS), st.integers(1, 5000))
+def test_no_class_gets_shorter_when_a_knob_grows(of: Site, knob: str, by: int) -> None:
+    timings, before = solved(of)
+    after = budget(of, longer(timings, knob, by))
+    for old, new in zip(before.classes, after.classes, strict=True):
+        assert new.worst_s >= old.worst_s
+
+
+@given(sites, st.integers(1, 5000))
+def test_slower_fencing_never_shortens_a_class(of: Site, by: int) -> None:
+    timings, before = solved(of)
+    fencing = of.fencing.model_copy(update={"off_worst": of.fencing.off_worst + by})
+    after = budget(of.model_copy(update={"fencing": fencing}), timings)
+    assert after.named("node-freeze").worst_s == pytest.approx(before.named("node-freeze").worst_s + by / 1000)
+
+
+def test_a_thousand_services_cost_nothing() -> None:
+    many = site(scale="large", services={f"s{i}": {"port": 1000 + i} for i in range(1000)})
+    timings, found = solved(many)
+    assert found.verdict == "pass"
+    assert timings.api.interval >= 100_000

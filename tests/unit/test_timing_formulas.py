@@ -1,0 +1,74 @@
+"""Formulas against the figures that corosync, haproxy and the kernel are documented (and were seen) to have."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vimha.timing import formulas
+from vimha.timing.model import Checks, Operations
+
+
+@pytest.mark.parametrize(
+    ("token", "coefficient", "nodes", "effective", "seen_after"),
+    [
+        (3000, 650, 3, 3650, 8030),
+        (3000, 650, 2, 3000, 6600),
+        (1000, 650, 3, 1650, 3630),
+        (1000, 0, 3, 1000, 2200),
+        (500, 0, 3, 500, 1100),
+        (300, 0, 3, 300, 660),
+    ],
+)
+def test_a_lost_node_is_seen_after_token_and_consensus(
+    token: int, coefficient: int, nodes: int, effective: int, seen_after: int
+) -> None:
+    token_eff = formulas.token_effective(token, coefficient, nodes)
+    assert token_eff == effective
+    assert token_eff + formulas.consensus_default(token_eff) == seen_after
+
+
+def test_the_lowest_token_is_the_one_whose_retransmission_corosync_accepts() -> None:
+    assert formulas.retransmit(formulas.LOWEST_TOKEN) == 30
+    assert formulas.hold(formulas.LOWEST_TOKEN) == 14
+    assert formulas.retransmit(formulas.LOWEST_TOKEN - 1) < 30
+
+
+def test_knet_gives_up_a_link_after_two_pings() -> None:
+    assert (formulas.knet_ping_interval(1000), formulas.knet_link_dead(1000)) == (250, 500)
+
+
+@given(st.integers(126, 300_000))
+def test_consensus_is_never_below_what_corosync_asks_for(token: int) -> None:
+    assert token * 1.2 <= formulas.consensus_default(token) < token * 1.2 + 1
+
+
+@given(st.integers(126, 300_000))
+def test_a_link_dies_before_its_node(token: int) -> None:
+    assert formulas.retransmit(token) < formulas.knet_link_dead(token) < token
+
+
+def test_haproxys_default_checks_take_six_seconds_to_see_a_hang() -> None:
+    defaults = Checks(inter=2000, fastinter=2000, downinter=2000, timeout=0, fall=3, rise=2)
+    assert formulas.checks_crash(defaults) == 6000
+
+
+def test_checks_of_a_frozen_backend_run_into_their_timeout_each() -> None:
+    checks = Checks(inter=500, fastinter=100, downinter=500, timeout=1000, fall=2, rise=2)
+    assert formulas.checks_crash(checks) == 600
+    assert formulas.checks_hang(checks) == 2600
+
+
+def test_a_monitor_sees_a_crash_after_its_interval_and_a_hang_after_its_timeout() -> None:
+    operations = Operations(interval=500, monitor_timeout=2000, start_timeout=1, stop_timeout=1)
+    assert formulas.monitor_crash(operations, 15) == 515
+    assert formulas.monitor_hang(operations) == 2500
+
+
+def test_a_bond_sees_lost_carrier_in_one_period_and_silence_in_three() -> None:
+    assert formulas.miimon_detects(100) == 100
+    assert formulas.arp_detects(100) >= 268, "268 ms were measured at arp_interval 100"
+
+
+@pytest.mark.parametrize(("given_ms", "whole"), [(0, 0), (1, 1000), (1000, 1000), (1001, 2000)])
+def test_fencing_counts_in_whole_seconds(given_ms: int, whole: int) -> None:
+    assert formulas.whole_seconds(given_ms) == whole
