@@ -1,0 +1,1 @@
+"""The runtime of vimha's OCF resource agents: declarations, one action's run, processes, HTTP, metadata."""

@@ -1,0 +1,62 @@
+"""A node attribute that an agent publishes, so that constraints can follow what it sees.
+
+Invariant: attrd_updater runs only when the value changed, when Pacemaker was restarted (its attribute daemon may have
+forgotten the value), and every `REFRESH_S`, so that a value that got lost some other way, an operator's slip too,
+heals by itself: a lost value would keep the VIPs off a healthy node. An update that changes nothing costs the cluster
+nothing: the attribute daemon drops it.
+"""
+
+import os
+
+from resource_agents.ocf.system import System
+
+UPDATER = "/usr/sbin/attrd_updater"
+FOLDER = "/run/resource-agents"
+REFRESH_S = 10.0
+
+
+class Attribute:
+    """The transient node attribute `name` of this node; a file under /run keeps what was published last."""
+
+    def __init__(self, system: System, name: str, parent: int | None = None) -> None:
+        self._system = system
+        self._name = name
+        self._parent = os.getppid() if parent is None else parent
+        self._file = f"{FOLDER}/vimha-{name}"
+
+    def published(self) -> str | None:
+        """The value last published; None before the first and after `clear`."""
+        text = self._system.read(self._file)
+        return None if text is None else text.partition("\n")[0]
+
+    def publish(self, value: str, timeout_s: float) -> list[str]:
+        """Make `value` known to the cluster if it may not be; why it was not taken, if it was not.
+
+        What failed is tried again at the next call.
+        """
+        text = f"{value}\n{self._era()}\n"
+        age = self._system.age(self._file)
+        if age is not None and 0 <= age < REFRESH_S and self._system.read(self._file) == text:
+            return []
+        code, said = self._system.run([UPDATER, "--name", self._name, "--update", value], timeout_s)
+        self._system.write(self._file, text if code == 0 else f"{value}\n\n")
+        return _trouble(code, said)
+
+    def forget(self) -> None:
+        """Have the next `publish` reach the cluster, whatever was published before."""
+        self._system.remove(self._file)
+
+    def clear(self, timeout_s: float) -> list[str]:
+        """Delete the attribute and forget it; why the cluster did not, if it did not."""
+        code, said = self._system.run([UPDATER, "--name", self._name, "--delete"], timeout_s)
+        self._system.remove(self._file)
+        return _trouble(code, said)
+
+    def _era(self) -> str:
+        """Which run of Pacemaker this is: our parent, its executor, and when that was started (proc(5))."""
+        fields = (self._system.read(f"/proc/{self._parent}/stat") or "").rpartition(")")[2].split()
+        return f"{self._parent} {fields[19]}" if len(fields) > 19 else ""
+
+
+def _trouble(code: int, said: str) -> list[str]:
+    return [] if code == 0 else [f"attrd_updater: {' '.join(said.split()) or f'exit {code}'}"]

@@ -1,0 +1,163 @@
+"""What the agents of HTTP services share: one daemon, direct or under systemd, whose health is an HTTP answer.
+
+Invariant: running means that the daemon lives *and* answers 200 within its time-out; a daemon that lives and does not
+answer is failed, never "not running", and never running.
+"""
+
+from resource_agents.ocf.agent import (
+    CONFIGURED,
+    GENERIC,
+    NOT_RUNNING,
+    OK,
+    Action,
+    Agent,
+    Deadline,
+    OcfError,
+    Parameter,
+)
+from resource_agents.ocf.http import connect, get_status, parse_target
+from resource_agents.ocf.process import Daemon
+from resource_agents.ocf.system import System
+from resource_agents.ocf.unit import Unit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+POLL_S = 0.025
+CHECK_SHARE = 0.8
+"""How much of a monitor's time-out the health check may take: the rest is ours, to say what is wrong."""
+ATTEMPT_S = 1.0
+"""The longest that one attempt may take while a start waits for the first answer."""
+
+UNIT = Parameter(
+    "unit", "systemd unit to run it by",
+    "When set, systemd starts and stops this unit, and binary, config, user and pid are not used. "
+    "The unit must not be enabled: the cluster starts it.",
+)  # fmt: skip
+
+
+class Service(Agent):
+    """Base of an HTTP service's agent; a subclass names its parameters, its command and its health parameter."""
+
+    grace_s = 1.0
+    """How long the daemon may take to end by itself; a failover waits for it."""
+    health_parameter = "health"
+    health_path = "/health"
+
+    def __init__(self, env: "Mapping[str, str]", action: str, deadline: Deadline, system: System) -> None:
+        super().__init__(env, action, deadline, system)
+        try:
+            self.target = parse_target(self.values[self.health_parameter], self.health_path)
+        except ValueError as error:
+            raise OcfError(CONFIGURED, f"parameter {self.health_parameter}: {error}") from error
+        for name in ("binary", "config", "pid"):
+            value = self.values[name]
+            if value and not value.startswith("/"):
+                raise OcfError(CONFIGURED, f"parameter {name}={value!r} is not an absolute path")
+        self.pid_file = self.values["pid"] or f"/run/vimha/{self.instance}.pid"
+        self.unit = Unit(system, self.values["unit"]) if self.values["unit"] else None
+        self.daemon = Daemon(system, self.command(), self.pid_file)
+
+    def command(self) -> list[str]:
+        """The argument vector that starts the daemon, and by which it is known again."""
+        raise NotImplementedError
+
+    def launch(self) -> None:
+        """Start the daemon and record its pid; OcfError when it says at once that it cannot."""
+        raise NotImplementedError
+
+    def check_host(self) -> None:
+        """OcfError(INSTALLED) for what this node lacks to run the daemon directly."""
+        raise NotImplementedError
+
+    def complaint(self) -> str:
+        """The daemon's own last words, for the reason of a failed start; empty when it left none."""
+        return ""
+
+    def monitor(self) -> int:
+        """0 healthy, 1 lives but is frozen or does not answer 200, 7 does not live."""
+        if not self._alive():
+            self.reason = "" if self.probe else "no such process"
+            return NOT_RUNNING
+        process = None if self.unit else self.daemon.find()
+        if process and process.frozen:
+            raise OcfError(GENERIC, f"process {process.pid} is stopped by a signal (state {process.state})")
+        wrong = self._sick(self.deadline.left() * CHECK_SHARE)
+        if wrong:
+            raise OcfError(GENERIC, wrong)
+        return OK
+
+    def start(self) -> int:
+        """Start the daemon unless it lives, and wait until it answers 200."""
+        if not self._alive():
+            self._check()
+            self._port_free()
+            if self.unit:
+                self.unit.start(self.deadline)
+            else:
+                self.launch()
+        wrong = "no answer yet"
+        while self.deadline.left() > POLL_S:
+            wrong = self._sick(min(ATTEMPT_S, self.deadline.left()))
+            if not self._alive():
+                raise OcfError(GENERIC, f"it ended as it started: {self.complaint() or 'it gave no reason'}")
+            if not wrong:
+                return OK
+            self.system.sleep(POLL_S)
+        raise OcfError(GENERIC, f"started, but not healthy in time: {wrong}")
+
+    def stop(self) -> int:
+        """End the daemon with all its children; 0 only when nothing is left of it."""
+        (self.unit or self.daemon).stop(self.grace_s, self.deadline)
+        return OK
+
+    def validate_all(self) -> int:
+        """Level 0: the parameters (done when the agent was made); from level 10: this node's files too."""
+        if self.level >= 10:
+            self._check()
+        return OK
+
+    def _check(self) -> None:
+        if self.unit:
+            self.unit.check()
+        else:
+            self.check_host()
+
+    def _alive(self) -> bool:
+        return self.unit.alive() if self.unit else self.daemon.find() is not None
+
+    def _sick(self, timeout_s: float) -> str:
+        """Why the service is not healthy; empty when it is."""
+        where = f"http://{self.target[0]}:{self.target[1]}{self.target[2]}"
+        try:
+            status = get_status(self.target, timeout_s, self.system.monotonic)
+        except TimeoutError:
+            return f"no answer from {where} within {timeout_s:.2f} s"
+        except OSError as error:
+            return f"{where}: {error.strerror or error}"
+        except ValueError as error:
+            return f"{where}: {error}"
+        return "" if status == 200 else f"{where} answers {status}"
+
+    def _port_free(self) -> None:
+        """OcfError when a stranger listens where our daemon should: its answers would pass for our daemon's."""
+        try:
+            connect(self.target[0], self.target[1], min(0.5, self.deadline.left())).close()
+        except OSError:
+            return
+        raise OcfError(
+            GENERIC,
+            f"port in use: a process that this resource did not start listens at {self.target[0]}:{self.target[1]}"
+            f" (ss -ltnp 'sport = :{self.target[1]}' names it)",
+        )
+
+
+def service_actions(start: int, stop: int) -> tuple[Action, ...]:
+    """The actions of an HTTP service's agent, with the advised time-outs (seconds) of start and stop."""
+    return (
+        Action("start", start),
+        Action("stop", stop),
+        Action("monitor", 2, interval=1, depth=0),
+        Action("validate-all", 5),
+    )

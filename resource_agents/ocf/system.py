@@ -1,0 +1,200 @@
+"""This host, as agents see it: the only door to files, processes and time.
+
+Invariant: nothing here waits longer than it was told to, and no child is left behind unreaped. `root` prefixes every
+path that is read or written, for tests. Only modules that are built into the interpreter are imported: this file is on
+the path of every monitor.
+"""
+
+import os
+import pwd
+import select
+import time
+from _collections_abc import Sequence
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
+"""What a command gets from us: nothing is inherited, so that a monitor and an operator's shell see the same."""
+TERM = 15
+KILL = 9
+
+
+class System:
+    """The real host (`root` empty), or a folder that looks like one."""
+
+    def __init__(self, root: str = "") -> None:
+        self.root = root
+
+    monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
+
+    def read(self, path: str) -> str | None:
+        """The file's text, undecodable bytes replaced; None when it cannot be read."""
+        try:
+            with open(self.root + path, "rb", buffering=0) as file:
+                return (file.readall() or b"").decode(errors="replace")
+        except OSError:
+            return None
+
+    def write(self, path: str, text: str) -> None:
+        """Put `text` at `path` by rename, making its folder: a reader sees the old text or the new.
+
+        No fsync: what agents keep is under /run, and must not outlive the boot.
+        """
+        self.make_folder(path)
+        path = self.root + path
+        scratch = f"{path}.{os.getpid()}"
+        with open(scratch, "w") as file:
+            file.write(text)
+        os.replace(scratch, path)
+
+    def make_folder(self, path: str) -> None:
+        """Make the folder in which the file `path` is to be."""
+        os.makedirs(os.path.dirname(self.root + path), mode=0o755, exist_ok=True)
+
+    def remove(self, path: str) -> None:
+        """Remove the file `path` if it is there."""
+        try:
+            os.unlink(self.root + path)
+        except FileNotFoundError:
+            return
+
+    def names(self, path: str) -> list[str]:
+        """The names in the folder `path`; none when it cannot be read."""
+        try:
+            return os.listdir(self.root + path)
+        except OSError:
+            return []
+
+    def link(self, path: str) -> str:
+        """Where the symbolic link `path` points; empty when it cannot be read."""
+        try:
+            return os.readlink(self.root + path)
+        except OSError:
+            return ""
+
+    def age(self, path: str) -> float | None:
+        """Seconds since the file `path` was written; None when there is none."""
+        try:
+            return time.time() - os.stat(self.root + path).st_mtime
+        except OSError:
+            return None
+
+    def executable(self, path: str) -> bool:
+        """True when `path` is a file that may be executed."""
+        return os.path.isfile(self.root + path) and os.access(self.root + path, os.X_OK)
+
+    def user_exists(self, name: str) -> bool:
+        """True when this host knows the user `name`."""
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            return False
+        return True
+
+    def signal(self, pid: int, number: int) -> None:
+        """Send signal `number` to process `pid`; one that is gone already is as good."""
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> tuple[int, str]:
+        """Run `argv`: its exit code and its standard output and error as text.
+
+        -1 when it overran `timeout_s` and was killed, 127 when it could not be started.
+        """
+        reader, writer = os.pipe()
+        try:
+            pid = os.posix_spawn(
+                argv[0], list(argv), ENVIRONMENT, setsid=True,
+                file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                              (os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)],
+            )  # fmt: skip
+        except OSError as error:
+            os.close(reader)
+            return 127, f"{argv[0]}: {error.strerror}"
+        finally:
+            os.close(writer)
+        return _collect(pid, reader, timeout_s)
+
+    def spawn(self, argv: Sequence[str], user: str, output: str) -> int:
+        """Start the daemon `argv` as `user` (empty: as we are) in a session of its own; returns its pid.
+
+        Its output goes to the file `output`, which is begun anew. A daemon that cannot be started at all ends at
+        once with status 127 and the cause in `output`.
+        """
+        self.make_folder(output)
+        sink = os.open(self.root + output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o640)
+        pid = os.fork()
+        if pid == 0:
+            _become(argv, user, sink)
+        os.close(sink)
+        return pid
+
+    def reap(self, pid: int) -> None:
+        """Collect our own child `pid` if it has ended, so that it does not look alive as a zombie."""
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return
+
+
+def _collect(pid: int, reader: int, timeout_s: float) -> tuple[int, str]:
+    """Wait for `pid` and what it writes; it has ended when it ends, whoever else still holds its output open."""
+    end = time.monotonic() + timeout_s
+    handle = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    poll.register(handle, select.POLLIN)
+    os.set_blocking(reader, False)
+    chunks: list[bytes] = []
+    ended = False
+    try:
+        while not ended:
+            left = end - time.monotonic()
+            events = poll.poll(max(0, left * 1000))
+            if not events and left <= 0:
+                os.kill(pid, KILL)
+                os.waitpid(pid, 0)
+                return -1, f"{b''.join(chunks).decode(errors='replace')}no end within {timeout_s:g} s"
+            ended = any(number == handle for number, _ in events)
+            chunks.extend(_drain(reader, poll))
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    finally:
+        os.close(handle)
+        os.close(reader)
+    return status, b"".join(chunks).decode(errors="replace")
+
+
+def _drain(reader: int, poll: "select.poll") -> list[bytes]:
+    chunks: list[bytes] = []
+    try:
+        while chunk := os.read(reader, 65536):
+            chunks.append(chunk)
+        poll.unregister(reader)
+    except (BlockingIOError, KeyError):
+        pass
+    return chunks
+
+
+def _become(argv: Sequence[str], user: str, sink: int) -> None:
+    """In the child: turn into the daemon `argv`; never returns."""
+    try:
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        os.chdir("/")
+        os.umask(0o027)
+        environment = dict(ENVIRONMENT)
+        if user:
+            entry = pwd.getpwnam(user)
+            os.initgroups(user, entry.pw_gid)
+            os.setgid(entry.pw_gid)
+            os.setuid(entry.pw_uid)
+            environment["HOME"] = entry.pw_dir
+        os.execve(argv[0], list(argv), environment)
+    except BaseException as error:
+        os.write(2, f"{argv[0]}: {error}\n".encode())
+    finally:
+        os._exit(127)
