@@ -168,9 +168,11 @@ def crashes(shape: Shape, timings: Timings) -> dict[str, Terms]:
 
 def hangs(shape: Shape, timings: Timings) -> dict[str, Terms]:
     """What a process that stands still costs, by component as in `crashes`."""
-    found = {HAPROXY: (*_cut_off(timings.haproxy), *_haproxy_moves(shape, figures.HUNG_STOP.term("haproxy stop")))}
+    found = {
+        HAPROXY: (*_cut_off(timings.haproxy), *_haproxy_moves(shape, figures.HAPROXY_HUNG_STOP.term("haproxy stop")))
+    }
     if shape.active_standby:
-        found[API] = (*_cut_off(timings.api), *_api_restarts(figures.HUNG_STOP.term("API stop")))
+        found[API] = (*_cut_off(timings.api), *_api_restarts(figures.API_HUNG_STOP.term("API stop")))
     if shape.masked:
         worst = formulas.checks_hang(timings.checks)
         found[MASKED_API] = _masked(timings, worst, "inter + (fall - 1) * fastinter + fall * timeout check")
