@@ -7,14 +7,14 @@ all of them at once.
 
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from annotated_types import Interval
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vimha.site.units import Milliseconds
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A node, plane, VIP or service: lower-case letters, digits and dashes; it becomes part of CIB ids."""
 Interface = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,14}$")]
 """A network interface's name, at most 15 characters (IFNAMSIZ)."""
@@ -27,9 +27,9 @@ Uri = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._/-]{1,200})?$")]
 """The path of a resource on a BMC."""
 User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 """A BMC account's name."""
-Port = Annotated[int, Interval(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 """A TCP or UDP port."""
-PortOrNone = Annotated[int, Interval(ge=0, le=65535)]
+PortOrNone = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port, or 0 for one that is worked out."""
 
 
@@ -104,13 +104,6 @@ class Node(Model):
     """Overrides the site's `ports` for this node."""
     fencing_delay: Milliseconds = 0
     """How long a peer waits before it fences this node (whole seconds); two nodes need it on one side."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_bmc(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("bmc"), str):
-            return {**value, "bmc": {"address": value["bmc"]}}
-        return value
 
 
 class FenceAgent(StrEnum):

@@ -209,7 +209,7 @@ NO_BMC = Rule(
 )  # fmt: skip
 BMC_IN_PLANE = Rule(
     "S041", _WARNING, "a BMC inside a network plane",
-    "When that plane fails, fencing fails with it, and nothing is recovered: what fencing needs must not be what broke.",
+    "When that plane fails, fencing fails with it, and nothing is recovered: fencing must not need what broke.",
     "Put the BMCs on an out-of-band network.",
 )  # fmt: skip
 UNCHECKED_BMC = Rule(

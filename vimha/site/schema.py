@@ -4,7 +4,9 @@ Invariant: everything here is read off the model's own annotations, so that mess
 from what is accepted.
 """
 
+import builtins
 import re
+import typing
 from collections.abc import Sequence
 from enum import EnumType
 from ipaddress import IPv4Address, IPv4Network
@@ -13,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel
 
-from vimha.site.model import FilePath, Interface, Name, Port, PortOrNone, Rack, Site, Uri, User
+from vimha.site.model import NAME_PATTERN, FilePath, Interface, Name, Port, PortOrNone, Rack, Site, Uri, User
 from vimha.site.units import Milliseconds
 
 _WORDS: dict[Any, str] = {
@@ -31,7 +33,6 @@ _WORDS: dict[Any, str] = {
     str: "text",
     int: "a whole number",
     bool: "true or false",
-    NoneType: "null",
 }
 
 
@@ -43,28 +44,27 @@ def hints(model: type[BaseModel]) -> dict[str, Any]:
 
 def expected(hint: Any) -> str:
     """What a value of annotation `hint` has to be, in words."""
+    branches = [branch for branch in _branches(hint) if branch is not NoneType]
+    return " or ".join([_expected(branch) for branch in branches] + ["null"] * (NoneType in _branches(hint)))
+
+
+def _expected(hint: Any) -> str:
     if hint in _WORDS:
         return _WORDS[hint]
-    if isinstance(hint, EnumType):
-        return "one of " + ", ".join(str(member.value) for member in hint)  # type: ignore[var-annotated]
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return choice(arguments)
-    if origin in (Union, UnionType):
-        return " or ".join(expected(argument) for argument in arguments)
-    if origin is tuple:
-        return f"a list, each entry {expected(arguments[0])}"
-    if origin is dict:
-        return f"a mapping, each value {expected(arguments[1])}"
-    if origin is Annotated:
-        return expected(arguments[0])
+    if words_of(hint):
+        return _choice(words_of(hint))
+    match get_origin(hint):
+        case typing.Literal:
+            return "empty text"
+        case builtins.tuple:
+            return f"a list, each entry {expected(get_args(hint)[0])}"
+        case builtins.dict:
+            return f"a mapping, each value {expected(get_args(hint)[1])}"
     return "a mapping with the keys " + ", ".join(hint.model_fields)
 
 
-def choice(values: Sequence[object]) -> str:
-    """`values` as the words that a reader may choose from."""
-    shown = [str(value) or "empty text" for value in values]
-    return shown[0] if len(shown) == 1 else "one of " + ", ".join(shown)
+def _choice(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else "one of " + ", ".join(words)
 
 
 def holds(hint: Any, kind: Any) -> bool:
@@ -94,7 +94,7 @@ def is_named(path: Sequence[str | int]) -> bool:
 
 def is_name(word: object) -> bool:
     """Whether `word` can name a node, plane, VIP or service."""
-    return isinstance(word, str) and re.fullmatch(str(Name.__metadata__[0].pattern), word) is not None
+    return isinstance(word, str) and re.fullmatch(NAME_PATTERN, word) is not None
 
 
 def required(path: Sequence[str | int]) -> bool:

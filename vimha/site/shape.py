@@ -8,7 +8,7 @@ the rules keep silent.
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
@@ -58,8 +58,7 @@ def shape(data: Any, places: Places) -> Shaped:
             kinds: dict[Path, str] = {}
             for entry in error.errors(include_url=False, include_context=False, include_input=False):
                 kinds.setdefault(_path(entry["loc"], data), entry["type"])
-            if any(path[0] == "nodes" for path in kinds) or "nodes" not in data:
-                kinds.pop(("planes",), None) if "planes" not in data else None
+            _forget_followers(kinds, data)
             repairs = [_tell(kind, path, data, places, shaped) for path, kind in kinds.items()]
             for repair in sorted(repairs, key=lambda each: [str(step).zfill(9) for step in each.path], reverse=True):
                 _apply(repair, data, shaped)
@@ -68,9 +67,22 @@ def shape(data: Any, places: Places) -> Shaped:
     return shaped
 
 
+def _forget_followers(kinds: dict[Path, str], data: dict[str, Any]) -> None:
+    """Take from `kinds` what only follows from another mismatch: a missing key whose misspelt twin is there, and
+    planes that could not be inferred from bad nodes.
+    """
+    missing = [path for path, kind in kinds.items() if kind == "missing"]
+    for path in missing:
+        unknown = [other for other, kind in kinds.items() if kind == "extra_forbidden" and other[:-1] == path[:-1]]
+        if any(_guess(str(other[-1]), [str(path[-1])]) for other in unknown):
+            del kinds[path]
+    if ("planes",) in missing and any(path[0] == "nodes" for path in kinds):
+        kinds.pop(("planes",), None)
+
+
 def write_out(data: dict[str, Any], places: Places, shaped: Shaped) -> None:
-    """Replace `data`'s short forms by their long ones: `vip`, VIPs and planes as one word, addresses as a list, and
-    planes that are not declared at all.
+    """Replace `data`'s short forms by their long ones: `vip`, VIPs and planes as one word, addresses as a list,
+    planes that are not declared at all, and `arp_interval` alone, which switches MII monitoring off as in the kernel.
     """
     if "vip" in data:
         if "vips" in data:
@@ -80,6 +92,9 @@ def write_out(data: dict[str, Any], places: Places, shaped: Shaped) -> None:
             places.alias(("vips", "public"), ("vip",))
             data["vips"] = {"public": data["vip"]}
         del data["vip"]
+    bond = data.get("bond")
+    if isinstance(bond, dict) and bond.get("arp_interval") and "miimon" not in bond:
+        bond["miimon"] = "0s"
     _write_out_words(data.get("vips"), "address")
     _write_out_words(data.get("planes"), "subnet")
     nodes = data.get("nodes")

@@ -38,19 +38,21 @@ class Places:
     file: str
     lines: dict[Path, int] = field(default_factory=dict)
 
-    def at(self, path: Path) -> str:
-        """`file:line` of `path`, or of the nearest enclosing value that has a line."""
+    def line(self, path: Path) -> int:
+        """The line of `path`, or of the nearest enclosing value that has one; 0 when none has."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.lines:
-                return f"{self.file}:{self.lines[path[:length]]}"
-        return self.file
+                return self.lines[path[:length]]
+        return 0
+
+    def at(self, path: Path) -> str:
+        """`file:line` of `path`; the file alone when it has no line."""
+        line = self.line(path)
+        return f"{self.file}:{line}" if line else self.file
 
     def alias(self, path: Path, other: Path) -> None:
         """Let `path`, which the file does not spell out, be where `other` is."""
-        for length in range(len(other), -1, -1):
-            if other[:length] in self.lines:
-                self.lines.setdefault(path, self.lines[other[:length]])
-                return
+        self.lines.setdefault(path, self.line(other))
 
 
 @dataclass
@@ -97,17 +99,18 @@ def read(text: str, file: str) -> Document:
 
 
 def _syntax(error: Exception, text: str, file: str) -> Finding:
-    mark = getattr(error, "problem_mark", None)
-    position = getattr(error, "position", None)
+    mark, position = getattr(error, "problem_mark", None), getattr(error, "position", None)
+    line = 1
     if mark is not None:
         line = mark.line + 1
-    else:
-        line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
+    elif isinstance(position, int):
+        line += text.count("\n", 0, position)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    hint = ""
-    if "\\t" in str(problem) or "\t" in text.split("\n")[min(line, text.count("\n") + 1) - 1]:
-        hint = "; the line holds a tab, and YAML indents with spaces only"
-    return rules.SYNTAX.finding(f"{file}:{line}", f"not valid YAML: {problem}{hint}")
+    lines = text.split("\n")
+    tab = (
+        "; the line holds a tab, and YAML indents with spaces only" if "\t" in lines[min(line, len(lines)) - 1] else ""
+    )
+    return rules.SYNTAX.finding(f"{file}:{line}", f"not valid YAML: {problem}{tab}")
 
 
 class _Walk:
