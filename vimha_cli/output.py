@@ -32,13 +32,15 @@ def print_json(data: object) -> None:
     click.echo(json.dumps(data, indent=2, default=str))
 
 
-def print_findings(findings: Sequence[Finding], output: str) -> None:
-    """All findings: the stable JSON shape `{findings: [...]}`, or a paragraph each."""
+def print_findings(findings: Sequence[Finding], output: str, *, err: bool = False) -> None:
+    """All findings: the stable JSON shape `{findings: [...]}`, or a paragraph each; the text on standard error when
+    `err`.
+    """
     if output == "json":
         print_json({"findings": [finding.as_dict() for finding in findings]})
         return
     for finding in findings:
         severity = click.style(f"{finding.severity} {finding.code}", fg=COLOURS[finding.severity], bold=True)
-        click.echo(f"{severity}  {finding.where}\n    {finding.message}\n    {finding.remedy}")
+        click.echo(f"{severity}  {finding.where}\n    {finding.message}\n    {finding.remedy}", err=err)
     bad = len(errors(list(findings)))
-    click.echo(f"{len(findings)} findings, {bad} of them errors" if findings else "no findings")
+    click.echo(f"{len(findings)} findings, {bad} of them errors" if findings else "no findings", err=err)
