@@ -3,7 +3,8 @@
 Invariant: whatever the file holds, `load` returns findings or raises UsageError, in bounded time and memory.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vimha.errors import UsageError, VimhaError
@@ -28,6 +29,15 @@ class Loaded:
     site: Site | None
     findings: list[Finding]
     lines: Places
+
+    def place(self, findings: Iterable[Finding]) -> list[Finding]:
+        """`findings` of rooms above, whose `where` is a key such as `timings.token`, with the key's line instead."""
+        placed = []
+        for finding in findings:
+            path = tuple(finding.where.split("."))
+            known = path[0] in Site.model_fields
+            placed.append(replace(finding, where=self.lines.at(path)) if known else finding)
+        return placed
 
 
 def load(path: Path) -> Loaded:
