@@ -12,19 +12,12 @@ from typing import Protocol
 from lxml import etree
 
 from vimha.errors import VimhaError
+from vimha.lab.power import Power
 from vimha.process import Result, Runner, checked
 from vimha.site.model import Site
 
 COMMAND_S = 30.0
 """Pacemaker's tools answer in milliseconds, or wait for a DC that is being elected."""
-
-
-class Power(Protocol):
-    """The nodes' power switches, outside the nodes."""
-
-    def is_on(self, node: str) -> bool: ...
-    def off(self, node: str) -> None: ...
-    def on(self, node: str) -> None: ...
 
 
 class Machines(Protocol):
