@@ -21,6 +21,7 @@ def planes(site: Site) -> Iterator[Hit]:
         yield Hit(rules.ONE_PLANE, PLANES, f"{next(iter(site.planes))} is the only plane")
     if len(site.planes) > MAX_LINKS:
         yield Hit(rules.MANY_PLANES, PLANES, f"{len(site.planes)} planes")
+        return
     for (first, one), (second, two) in combinations(site.planes.items(), 2):
         if one.subnet.overlaps(two.subnet):
             message = f"plane {second} ({two.subnet}) overlaps plane {first} ({one.subnet})"

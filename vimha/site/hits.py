@@ -4,8 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from itertools import islice
+
 from vimha.findings import Rule
 from vimha.site.yamltext import Path
+
+MAX_NAMES = 50
+"""Names that a remedy chooses from or lists."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,6 @@ class Hit:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The remedy for an unknown name: the likely one, or all that there are."""
-    names = list(known)
+    names = list(islice(known, MAX_NAMES))
     close = get_close_matches(word, names, n=1)
     return f"Did you mean `{close[0]}`?" if close else f"Declared are: {', '.join(names) or 'none'}."

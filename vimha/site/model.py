@@ -61,6 +61,7 @@ class Plane(Model):
     """A network plane: a switch fabric with its subnet. Port N of a node is cabled to plane N."""
 
     subnet: IPv4Network
+    """The plane's network; every node has an address in it."""
 
 
 class Bond(Model):
@@ -71,17 +72,24 @@ class Bond(Model):
     """
 
     name: Interface = "bond0"
+    """The bond's interface on every node."""
     mode: Literal["active-backup", "802.3ad", "external"] = "active-backup"
+    """The bonding driver's mode; `external` where another part joins the ports."""
     miimon: Milliseconds = 100
+    """How often the carrier of each port is looked at; with `external`, how long the switch of a port takes."""
     arp_interval: Milliseconds = 0
+    """How often `arp_ip_target` is asked, instead of miimon; it also finds a switch that died with its carrier up."""
     arp_ip_target: tuple[IPv4Address, ...] = ()
+    """Who is asked: addresses that always answer, such as routers."""
 
 
 class Bmc(Model):
     """The node's management controller, outside the node: what fencing talks to."""
 
     address: IPv4Address
+    """Where it answers, on an out-of-band network."""
     port: Port | None = None
+    """Its TCP (Redfish) or UDP (IPMI) port; null: the protocol's own, 443 or 623."""
     system: Uri = ""
     """Redfish: the system's URI, such as /redfish/v1/Systems/1; empty: found at the first request."""
 
@@ -97,9 +105,13 @@ class Node(Model):
     """A control node. `addresses` has one entry per plane, by name, or as a list in the planes' order."""
 
     addresses: dict[Name, IPv4Address]
+    """The node's own address in each plane."""
     bmc: Bmc | None = None
+    """The controller that powers this node off; its address alone is enough."""
     role: Role = Role.FULL
+    """full: runs services. arbiter: only votes."""
     rack: Rack = ""
+    """Where the node stands, to tell whether one rack's loss takes everything."""
     ports: tuple[Interface, ...] | None = None
     """Overrides the site's `ports` for this node."""
     fencing_delay: Milliseconds = 0
@@ -116,7 +128,9 @@ class Fencing(Model):
     """How a node is powered off before its services start elsewhere."""
 
     agent: FenceAgent = FenceAgent.VIMHA_REDFISH
+    """Which fence agent talks to the BMCs."""
     username: User = "vimha"
+    """The BMCs' account that may switch power."""
     password_file: FilePath = "/etc/vimha/bmc.password"  # noqa: S105 (a path)
     """On every node, mode 0600, the password alone; it never enters the CIB or argv."""
     ca_file: FilePath | Literal[""] = "/etc/vimha/bmc-ca.pem"
@@ -129,6 +143,7 @@ class Vip(Model):
     """A virtual address that clients use, on a plane, held by one node at a time."""
 
     address: IPv4Address
+    """The address itself; its prefix is the plane's."""
     plane: Name = ""
     """Empty: the first plane."""
 
@@ -137,6 +152,7 @@ class Service(Model):
     """A stateless API service behind haproxy."""
 
     kind: Literal["glance-api"] = "glance-api"
+    """Which agent runs it."""
     vip: Name = ""
     """Empty: the first VIP in small; in large, services are dealt out over the VIPs in order."""
     port: Port = 9292
@@ -146,34 +162,51 @@ class Service(Model):
     policy: Policy | None = None
     """None: the scale's own, warm-standby in small and all-active in large."""
     config: FilePath = "/etc/glance/glance-api.conf"
+    """The service's own configuration on every node; vimha only adds where to listen."""
 
 
 class Pinned(Model):
     """Timings that the operator fixes; the solver finds the rest, and the budget tells what that costs."""
 
     token: Milliseconds | None = None
+    """corosync: how long a silent node is waited for."""
     consensus: Milliseconds | None = None
+    """corosync: how long a new membership may take to agree; at least 1.2 token."""
     token_coefficient: Milliseconds | None = None
+    """corosync: what each node above two adds to the token; vimha writes 0, corosync's own default is 650ms."""
     monitor_interval: Milliseconds | None = None
+    """Pacemaker: the pause between two monitors of a resource."""
     monitor_timeout: Milliseconds | None = None
+    """Pacemaker: how long a monitor may take."""
     haproxy_inter: Milliseconds | None = None
+    """haproxy: the pause between two health checks of an instance."""
 
 
 class Site(Model):
     """A whole site.yaml, defaults filled in."""
 
     site: Name
+    """The cluster's name."""
     scale: Scale = Scale.SMALL
+    """small: active-standby. large: all-active."""
     objective: Milliseconds = 5000
     """The longest outage that a client may see, detection included (A8)."""
     planes: dict[Name, Plane]
+    """The network planes by name, in order: the first is corosync's link 0 and the VIPs' own, the second link 1."""
     ports: tuple[Interface, ...] = ("eth0", "eth1")
+    """Every node's ports, in the planes' order."""
     bond: Bond | None = Bond()
+    """How the ports are joined; null: not at all."""
     nodes: dict[Name, Node]
+    """The control nodes by name: their host names."""
     fencing: Fencing = Fencing()
+    """How nodes are powered off."""
     vips: dict[Name, Vip]
+    """The virtual addresses by name."""
     services: dict[Name, Service] = {"glance-api": Service()}
+    """The services by name."""
     timings: Pinned = Pinned()
+    """Timings that are fixed instead of solved."""
 
     def ports_of(self, node: str) -> tuple[str, ...]:
         """The names of `node`'s ports, in the planes' order."""

@@ -1,7 +1,7 @@
 """Every finding that reading a site.yaml can give.
 
 Invariant: codes are stable and never reused. S00x are about the file's shape, S01x nodes and votes, S02x addresses,
-S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services. What only the timings can tell is in
+S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services, S06x the rest. What only the timings can tell is in
 vimha/timing/rules.py.
 """
 
@@ -265,6 +265,11 @@ ID_CLASH = Rule(
     "Names become resource ids of the CIB; two resources of one id cannot be.",
     "Rename one of them.",
 )  # fmt: skip
+MORE = Rule(
+    "S060", _ERROR, "more mismatches than are shown",
+    "So many values do not fit that this is probably no site.yaml.",
+    "Correct the findings above it and validate again.",
+)  # fmt: skip
 
 RULES = (
     SYNTAX, NOT_PLAIN, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY, WRONG_TYPE, BAD_VALUE, DURATION, SHORT_AND_LONG,
@@ -273,5 +278,6 @@ RULES = (
     ONE_PLANE, FEW_PORTS, ONE_PORT, SAME_PORT, MANY_PLANES, BLIND_BOND, ARP_TARGET, TWO_MONITORS, ARP_LACP, NO_BOND,
     NO_BMC, BMC_IN_PLANE, UNCHECKED_BMC,
     NO_PLANE, NO_VIP, NOTHING, IDLE_VIP, PORT_CLASH, BACKEND_PORT, STANDBY_LARGE, ONE_VIP_LARGE, ID_CLASH,
+    MORE,
 )  # fmt: skip
 """All of them, by code."""

@@ -22,7 +22,10 @@ from vimha.site.units import Milliseconds, parse_ms
 from vimha.site.yamltext import Path, Places
 
 _ROUNDS = 8
-"""A repair can uncover a further mismatch, at most once per level of the model."""
+"""Validations of one file: a repair can uncover a further mismatch, at most once per level of the model."""
+
+MAX_TOLD = 200
+"""Mismatches that are told one by one."""
 
 
 @dataclass
@@ -58,6 +61,9 @@ def shape(data: Any, places: Places) -> Shaped:
             kinds: dict[Path, str] = {}
             for entry in error.errors(include_url=False, include_context=False, include_input=False):
                 kinds.setdefault(_path(entry["loc"], data), entry["type"])
+            if len(kinds) > MAX_TOLD:
+                _tell_some(kinds, data, places, shaped)
+                break
             _forget_followers(kinds, data)
             repairs = [_tell(kind, path, data, places, shaped) for path, kind in kinds.items()]
             for repair in sorted(repairs, key=lambda each: [str(step).zfill(9) for step in each.path], reverse=True):
@@ -65,6 +71,15 @@ def shape(data: Any, places: Places) -> Shaped:
         else:
             break
     return shaped
+
+
+def _tell_some(kinds: dict[Path, str], data: dict[str, Any], places: Places, shaped: Shaped) -> None:
+    """Report the first mismatches of a file that has very many, and how many more there are."""
+    for path in list(kinds)[:MAX_TOLD]:
+        _tell(kinds[path], path, data, places, shaped)
+    path = list(kinds)[MAX_TOLD]
+    more = f"{len(kinds) - MAX_TOLD} more values do not fit, {spell(path)} the first of them"
+    shaped.findings.append(rules.MORE.finding(places.at(path), more))
 
 
 def _forget_followers(kinds: dict[Path, str], data: dict[str, Any]) -> None:

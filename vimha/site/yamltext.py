@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 
 MAX_DEPTH = 12
 """site.yaml itself is five deep."""
-MAX_VALUES = 200_000
+MAX_VALUES = 50_000
 """A site of 1,000 services has about 10,000."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
