@@ -16,7 +16,7 @@ from vimha.drill.timeline import MILESTONES, merge, phases
 FAULT = Event(100.0, "fault", "c1", "fault injected on c1")
 
 LINES = {
-    "A processor failed, forming new configuration: token timed out (300ms), waiting 360ms for consensus.": "token-lost",
+    "A processor failed, forming new configuration: token timed out (300ms), waiting 360ms": "token-lost",
     "  [TOTEM ] A new membership (2.1a) was formed. Members left: 1": "membership",
     "  [KNET  ] link: host: 1 link: 0 is down": "link-down",
     "Our peer on the DC (c1) is dead": "dc-lost",

@@ -1,0 +1,162 @@
+"""Faults on a fake lab: one act to inject, harmless to heal, the class that the budget knows them by."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from vimha.drill.faults import FAULTS
+from vimha.drill.stage import Roles, Stage, fenced_since, roles
+from vimha.errors import VimhaError
+from vimha.process import Result
+from vimha.site.model import Site
+
+SITE = Site.model_validate(
+    {
+        "site": "fake",
+        "planes": {"a": {"subnet": "10.77.0.0/24"}, "b": {"subnet": "10.78.0.0/24"}},
+        "nodes": {f"c{n}": {"addresses": {"a": f"10.77.0.1{n}", "b": f"10.78.0.1{n}"}} for n in (1, 2, 3)},
+        "vips": {"public": {"address": "10.77.0.100"}},
+    }
+)
+ACTIVE = Roles(dc="c2", active="c1")
+
+
+class FakeLab:
+    """Remembers what was done to it; commands answer from `answers` by their first word."""
+
+    def __init__(self, answers: Mapping[str, str] | None = None) -> None:
+        self.site = SITE
+        self.done: list[tuple[object, ...]] = []
+        self.dark: set[str] = set()
+        self.answers = answers or {}
+        self.power = self
+
+    def is_on(self, node: str) -> bool:
+        return node not in self.dark
+
+    def off(self, node: str) -> None:
+        self.dark.add(node)
+        self.done.append(("off", node))
+
+    def on(self, node: str) -> None:
+        self.dark.discard(node)
+        self.done.append(("on", node))
+
+    def runner(self, node: str):  # type: ignore[no-untyped-def]
+        def run(argv: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "", env: object = None) -> Result:
+            self.done.append((node, *argv))
+            return Result(tuple(argv), 0, self.answers.get(argv[0], ""), "")
+
+        return run
+
+    def freeze(self, node: str) -> None:
+        self.done.append(("freeze", node))
+
+    def thaw(self, node: str) -> None:
+        self.done.append(("thaw", node))
+        if node in self.dark:
+            raise VimhaError(f"{node} is off")
+
+    def port(self, node: str, port: str, up: bool) -> None:
+        self.done.append(("port", node, port, up))
+
+    def plane(self, plane: str, up: bool) -> None:
+        self.done.append(("plane", plane, up))
+
+    def partition(self, groups: Sequence[Sequence[str]]) -> None:
+        self.done.append(("partition", *map(tuple, groups)))
+
+    def heal(self) -> None:
+        self.done.append(("heal",))
+
+    def netns(self, name: str) -> str:
+        return f"vh-fake-{name}"
+
+
+def injected(fault: str, lab: FakeLab, service: str = "haproxy") -> list[tuple[object, ...]]:
+    """What injecting `fault` did to the lab, without what preparing it asked."""
+    prepared = FAULTS[fault].prepare(Stage(lab), ACTIVE, service)
+    lab.done.clear()
+    prepared.inject()
+    return list(lab.done)
+
+
+@pytest.mark.parametrize(
+    ("fault", "act"),
+    [
+        ("node-power-off", [("off", "c1")]),
+        ("node-freeze", [("freeze", "c1")]),
+        ("service-kill", [("c1", "kill", "-KILL", "41", "42")]),
+        ("service-freeze", [("c1", "kill", "-STOP", "41", "42")]),
+        ("port-down", [("port", "c1", "eth0", False)]),
+        ("plane-down", [("plane", "a", False)]),
+        ("partition", [("partition", ("c1",), ("c2", "c3"))]),
+        ("switchover", [("c2", "crm_attribute", "--node", "c1", "--name", "standby", "--update", "on")]),
+        ("site-power-loss", [("off", "c1"), ("off", "c2"), ("off", "c3")]),
+    ],
+)
+def test_what_each_fault_does(fault: str, act: list[tuple[object, ...]]) -> None:
+    assert injected(fault, FakeLab({"pgrep": "41\n42\n"})) == act
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_healing_restores_power_and_may_be_repeated(fault: str) -> None:
+    lab = FakeLab({"pgrep": "41\n"})
+    prepared = FAULTS[fault].prepare(Stage(lab), ACTIVE, "haproxy")
+    prepared.inject()
+    prepared.heal()
+    prepared.heal()
+    assert not lab.dark
+
+
+def test_a_frozen_node_that_was_fenced_is_powered_on_again() -> None:
+    lab = FakeLab()
+    prepared = FAULTS["node-freeze"].prepare(Stage(lab), ACTIVE, "haproxy")
+    prepared.inject()
+    lab.off("c1")
+    prepared.heal()
+    assert lab.is_on("c1")
+
+
+def test_a_service_that_does_not_run_cannot_be_killed() -> None:
+    with pytest.raises(VimhaError, match="no process of ghost"):
+        FAULTS["service-kill"].prepare(Stage(FakeLab()), ACTIVE, "ghost")
+
+
+def test_losing_the_dc_is_a_class_of_its_own() -> None:
+    fault = FAULTS["node-power-off"]
+    assert fault.class_of("c1", dc="c1") == "node-power-loss-dc"
+    assert fault.class_of("c1", dc="c2") == "node-power-loss"
+
+
+def test_commands_go_to_a_node_that_has_power() -> None:
+    lab = FakeLab()
+    lab.off("c1")
+    Stage(lab).forget_failures()
+    assert lab.done[-1][:2] == ("c2", "crm_resource")
+    lab.dark = {"c1", "c2", "c3"}
+    with pytest.raises(VimhaError, match="no node has power"):
+        Stage(lab).forget_failures()
+
+
+MONITOR = b"""<pacemaker-result><summary><current_dc present="true" name="c2"/></summary><resources>
+<group id="front"><resource id="vip-public" role="Started"><node name="c1"/></resource></group></resources>
+</pacemaker-result>"""
+
+
+def test_roles_are_read_from_crm_mon() -> None:
+    assert roles(MONITOR, "public") == Roles(dc="c2", active="c1")
+    with pytest.raises(VimhaError, match="no node holds"):
+        roles(MONITOR.replace(b"Started", b"Stopped"), "public")
+
+
+HISTORY = b"""<pacemaker-result><fence_history>
+<fence_event action="off" target="c1" state="success" completed="2026-11-22 07:30:05Z"/>
+<fence_event action="off" target="c2" state="failed" completed="2026-11-22 07:30:05Z"/></fence_history>
+</pacemaker-result>"""
+
+
+@pytest.mark.parametrize(("target", "since", "fenced"), [("c1", 5.9, True), ("c1", 6, False), ("c2", 5, False)])
+def test_only_a_verified_fencing_since_the_fault_counts(target: str, since: float, fenced: bool) -> None:
+    start = 1795332600.0  # 2026-11-22 07:30:00 UTC
+    assert fenced_since(HISTORY, target, start + since) is fenced
