@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-
 from itertools import islice
 
 from vimha.findings import Rule

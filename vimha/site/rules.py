@@ -1,8 +1,8 @@
 """Every finding that reading a site.yaml can give.
 
 Invariant: codes are stable and never reused. S00x are about the file's shape, S01x nodes and votes, S02x addresses,
-S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services, S06x the rest. What only the timings can tell is in
-vimha/timing/rules.py.
+S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services, S06x the rest. What only the timings can tell
+is in vimha/timing/rules.py.
 """
 
 from vimha.findings import Rule, Severity
