@@ -1,0 +1,117 @@
+"""One or several drills from site to verdict: a lab that is up or one of our own, the orders in turn, the summary.
+
+Invariant: a lab that a session booted is taken down by it, whatever happens; a lab that was up stays up.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vimha.cluster.status import status
+from vimha.drill.faults import FAULTS
+from vimha.drill.run import Drill, Tools
+from vimha.drill.stage import Stage
+from vimha.drill.verdict import Outcome
+from vimha.files import write_atomic
+from vimha.lab.lab import Lab
+from vimha.site.model import Site
+from vimha.timing.budget import budget
+from vimha.timing.model import Budget
+from vimha.timing.solve import solve
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One drill to run: its fault, how often, whether the active node must be the DC, which service is hit."""
+
+    fault: str
+    rounds: int = 1
+    want_dc: bool | None = None
+    service: str = "haproxy"
+
+
+DEMO = (
+    Order("node-power-off", 2, want_dc=True),
+    Order("service-kill"),
+    Order("port-down"),
+    Order("switchover"),
+)
+"""What the demonstration plays: the fault that matters most, twice, and the quick ones; within 90 s in all."""
+
+
+@contextmanager
+def lab_for(site: Site, name: str | None, say: Say) -> Iterator[Lab]:
+    """The lab called `name`, or one booted for `site` with the site applied, taken down at the end."""
+    if name:
+        yield Lab.open(name)
+        return
+    lab = Lab.up(site, f"drill{os.getpid()}", say)
+    try:
+        yield lab
+    finally:
+        lab.down()
+
+
+def play(site: Site, orders: Sequence[Order], say: Say, lab_name: str | None = None) -> tuple[list[Outcome], Budget]:
+    """Run `orders` on one lab, in turn; what each amounts to, and the budget that they were held against.
+
+    VimhaError when the cluster is not fit to start, or was not healthy again after an order.
+    """
+    allowed = budget(site, solve(site))
+    with lab_for(site, lab_name, say) as lab:
+        stage = Stage(lab)
+        outcomes = []
+        for order in orders:
+            tools = Tools(lambda: health(stage), say)
+            drill = Drill(stage, FAULTS[order.fault], allowed, tools, order.service)
+            outcomes.append(drill.run(order.rounds, order.want_dc))
+    return outcomes, allowed
+
+
+def health(stage: Stage) -> Sequence[str]:
+    """What keeps the stage's cluster from being healthy with working fencing; nothing when it is fit for a drill."""
+    off = [node for node in stage.nodes() if not stage.machines.power.is_on(node)]
+    if off:
+        return [f"{node} has no power" for node in off]
+    return status(stage.machines.runner(stage.nodes()[0])).problems
+
+
+def write_report(path: Path, outcomes: Sequence[Outcome], allowed: Budget) -> None:
+    """Write the HTML report of `outcomes` to `path`."""
+    from vimha.drill.report import render
+
+    made = time.strftime("%d %B %Y, %H:%M %Z", time.localtime())
+    write_atomic(path, render([outcome for outcome in outcomes if outcome.rounds], allowed, made))
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """The summary for people: measured beside budget, a line per drill, and below it why a drill is no pass."""
+    rows = [("fault", "rounds", "p50", "worst", "budget typical", "budget worst", "split brain", "verdict")]
+    rows += [
+        (
+            outcome.fault,
+            str(len(outcome.rounds)),
+            _seconds(outcome.p50_s),
+            _seconds(outcome.worst_s),
+            _seconds(outcome.budget_typical_s),
+            _seconds(outcome.budget_worst_s),
+            "YES" if outcome.split_brain else "none",
+            outcome.verdict,
+        )
+        for outcome in outcomes
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    for outcome in outcomes:
+        lines += [f"{outcome.fault}: {problem}" for entry in outcome.rounds for problem in entry.problems]
+    return "\n".join(lines)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
