@@ -103,7 +103,7 @@ class Ports(Agent):
         trouble = self._publish(legs)
         self.reason = "; ".join([*faults, *legs.faults, *trouble])
         if self.probe:
-            return DEGRADED if self.reason else OK
+            return DEGRADED if faults or legs.faults else OK
         if faults:
             raise OcfError(INSTALLED, self.reason)
         if not legs.usable:

@@ -22,7 +22,7 @@ class Attribute:
         self._system = system
         self._name = name
         self._parent = os.getppid() if parent is None else parent
-        self._file = f"{FOLDER}/vimha-{name}"
+        self._file = f"{FOLDER}/{name}.attribute"
 
     def published(self) -> str | None:
         """The value last published; None before the first and after `clear`."""

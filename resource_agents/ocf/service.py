@@ -77,10 +77,10 @@ class Service(Agent):
 
     def monitor(self) -> int:
         """0 healthy, 1 lives but is frozen or does not answer 200, 7 does not live."""
-        if not self._alive():
+        process = None if self.unit else self.daemon.find()
+        if not (self.unit.alive() if self.unit else process):
             self.reason = "" if self.probe else "no such process"
             return NOT_RUNNING
-        process = None if self.unit else self.daemon.find()
         if process and process.frozen:
             raise OcfError(GENERIC, f"process {process.pid} is stopped by a signal (state {process.state})")
         wrong = self._sick(self.deadline.left() * CHECK_SHARE)
