@@ -21,7 +21,7 @@ OPTIONS = (
     Option("ssl_insecure", "Accept any certificate: whoever answers at the BMC's address is believed", kind="boolean"),
     Option(
         "node_addresses",
-        "Addresses of the node on networks shared with its peers; while one of them answers, off is not believed",
+        "The node's own addresses on networks that its peers are on too; while one answers, off is not believed",
     ),
 )
 

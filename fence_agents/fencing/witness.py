@@ -1,7 +1,8 @@
 """Does a node's own kernel still answer?
 
-Invariant: only an answer counts (a connection or a refusal, both made by a live kernel); silence and errors of the
-way there count as none.
+Invariant: only an answer of the node itself counts (a connection or a refusal, both made by a live kernel); silence
+and errors of the way there count as none. Gateways and proxies answer for hosts that are dead, so nothing is sent
+through one: an address that is not on a network of this host's own is as good as silent.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ def _connect(address: str) -> socket.socket | None:
     """A connection under way; None when there is no way to begin one (no route is silence, not an answer)."""
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_DONTROUTE, 1)
+    if sock.family == socket.AF_INET:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 1)
     if sock.connect_ex((address, PORT)) in (0, errno.EINPROGRESS, errno.ECONNREFUSED):
         return sock
     sock.close()
