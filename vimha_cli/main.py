@@ -16,7 +16,7 @@ COMMANDS = {
     "init": "vimha_cli.site:init",
     "validate": "vimha_cli.validate:validate",
     "budget": "vimha_cli.site:budget",
-    "render": "vimha_cli.site:render",
+    "render": "vimha_cli.render:render",
     "plan": "vimha_cli.cluster:plan",
     "apply": "vimha_cli.cluster:apply",
     "status": "vimha_cli.cluster:status",

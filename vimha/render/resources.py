@@ -1,0 +1,210 @@
+"""What the cluster runs, and where: resources and constraints from a site and its timings.
+
+Invariant: whatever the profile, a VIP is only on a node that has a working port for it and a running haproxy, and
+nothing runs on an arbiter but fence devices.
+
+How failures are met. A process that fails is restarted where it is, because that is quicker than moving (the VIP
+stays): twice; the third failure within failure-timeout moves it. A failed start moves it at once, and a failed stop
+fences the node, Pacemaker's defaults. The ports watcher is apart: its failure is news, published as the attribute
+that moves the VIPs, and never a reason to stop or ban the watcher itself.
+"""
+
+from collections.abc import Iterator
+
+from vimha.render import fencing
+from vimha.render.cib import Cib, Clone, Colocation, Group, Location, Needs, Nowhere, Op, Order, Primitive
+from vimha.site.model import Policy, Role, Scale, Site
+from vimha.timing.model import Operations, Timings
+
+FRONT = "front"
+HAPROXY = "haproxy"
+HEALTH = "127.0.0.1:8405"
+"""Where haproxy tells its own agent that it lives; on every node the same, so the CIB can say it."""
+HAPROXY_CONFIG = "/etc/vimha/haproxy.cfg"
+ATTRIBUTE = "vimha-ports"
+PREFERENCE = "50"
+"""Spreads VIPs at first; below STICKINESS, so that no VIP moves back by itself: an outage for nothing."""
+STICKINESS = "1000"
+THRESHOLD = "3"
+
+
+def bind_config(service: str) -> str:
+    """The file on a node that says where `service`'s instance listens."""
+    return f"/etc/vimha/{service}.conf"
+
+
+def build(site: Site, timings: Timings) -> Cib:
+    """The whole configuration of `site`."""
+    front, front_rules = _large(site, timings) if site.scale is Scale.LARGE else _small(site, timings)
+    services = tuple(_services(site, timings))
+    ports = tuple(_ports(site, timings))
+    resources = (*front, *services, *ports)
+    return Cib(
+        nodes=tuple(enumerate(site.nodes, 1)),
+        properties=_properties(site, timings),
+        defaults={
+            "resource-stickiness": STICKINESS,
+            "migration-threshold": THRESHOLD,
+            "failure-timeout": f"{timings.failure_timeout}ms",
+        },
+        fencing=fencing.devices(site, timings),
+        resources=resources,
+        needs=tuple(rule for rule in front_rules if isinstance(rule, Needs)),
+        locations=(
+            *(rule for rule in front_rules if isinstance(rule, Location)),
+            *fencing.locations(site),
+        ),
+        nowhere=tuple(
+            Nowhere(f"nothing-on-{name}", tuple(resource.id for resource in resources), name)
+            for name, node in site.nodes.items() if node.role is Role.ARBITER
+        ),
+        colocations=tuple(rule for rule in front_rules if isinstance(rule, Colocation)),
+        orders=tuple(rule for rule in front_rules if isinstance(rule, Order)),
+        levels=fencing.levels(site),
+    )  # fmt: skip
+
+
+def _properties(site: Site, timings: Timings) -> dict[str, str]:
+    """Cluster properties, by name.
+
+    no-quorum-policy=stop: a minority gives its VIPs up at once, without waiting for the majority to fence it; nothing
+    here has data to lose by stopping. cluster-delay bounds how long a silent peer holds up a transition beyond the
+    operation's own timeout (default 60 s). load-threshold: at its default of 80 % Pacemaker starts a busy node's
+    resources one at a time; a failover must not wait because the nodes work.
+    """
+    return {
+        "cluster-name": site.site,
+        "stonith-enabled": "true",
+        "stonith-action": "reboot",
+        "stonith-timeout": f"{fencing.device_timeout_s(timings)}s",
+        "concurrent-fencing": "true",
+        "no-quorum-policy": "stop",
+        "symmetric-cluster": "true",
+        "start-failure-is-fatal": "true",
+        "dc-deadtime": f"{timings.dc_deadtime}ms",
+        "cluster-delay": "10s",
+        "load-threshold": "400%",
+    }
+
+
+def _ops(operations: Operations, *, watch: bool = False) -> tuple[Op, ...]:
+    """Start, stop and monitor; a resource that only watches (`watch`) is left alone when its monitor fails."""
+    return (
+        Op("start", operations.start_timeout),
+        Op("stop", operations.stop_timeout),
+        Op("monitor", operations.monitor_timeout, operations.interval, "ignore" if watch else ""),
+    )
+
+
+def _small(site: Site, timings: Timings) -> tuple[tuple[Group, ...], list[Needs]]:
+    """One group: the VIPs, haproxy, and the services that run nowhere else."""
+    alone = [_service(site, name, timings) for name in site.services if _is_alone(site, name)]
+    members = (*(_vip(site, name, timings) for name in site.vips), _haproxy(timings), *alone)
+    needs = {_attribute(site, site.plane_of(vip)): None for vip in site.vips}
+    return (Group(FRONT, members),), [Needs(f"{FRONT}-needs-{each}", FRONT, each) for each in needs]
+
+
+Rule = Needs | Location | Colocation | Order
+
+
+def _large(site: Site, timings: Timings) -> tuple[tuple[Primitive | Clone, ...], list[Rule]]:
+    """haproxy on every full node; the VIPs, dealt out over the nodes, follow it.
+
+    The order is kept only when both change together (a switchover): a haproxy that restarts must not take its VIP
+    down and up with it.
+    """
+    full = site.full_nodes()
+    clone = Clone(f"{HAPROXY}-clone", _haproxy(timings), len(full))
+    vips = tuple(_vip(site, name, timings) for name in site.vips)
+    rules: list[Rule] = []
+    for number, (name, vip) in enumerate(zip(site.vips, vips, strict=True)):
+        attribute, home = _attribute(site, site.plane_of(name)), full[number % len(full)]
+        rules += [
+            Needs(f"{vip.id}-needs-{attribute}", vip.id, attribute),
+            Location(f"{vip.id}-prefers-{home}", vip.id, home, PREFERENCE),
+            Colocation(f"{vip.id}-with-{clone.id}", vip.id, clone.id),
+            Order(f"{clone.id}-then-{vip.id}", clone.id, vip.id),
+        ]
+    alone = tuple(_service(site, name, timings) for name in site.services if _is_alone(site, name))
+    rules += [
+        Colocation(f"{service.id}-with-vip-{site.vip_of(service.id)}", service.id, f"vip-{site.vip_of(service.id)}")
+        for service in alone
+    ]
+    return (clone, *vips, *alone), rules
+
+
+def _is_alone(site: Site, service: str) -> bool:
+    return site.policy_of(service) is Policy.ACTIVE_STANDBY
+
+
+def _services(site: Site, timings: Timings) -> Iterator[Clone]:
+    """The services that run on every full node. No order binds them to haproxy, which checks them itself: an API that
+    takes seconds to start on a returning node must hold up no VIP.
+    """
+    instances = len(site.full_nodes())
+    for name in site.services:
+        if not _is_alone(site, name):
+            yield Clone(f"{name}-clone", _service(site, name, timings), instances)
+
+
+def _service(site: Site, name: str, timings: Timings) -> Primitive:
+    service, plane = site.services[name], next(iter(site.planes))
+    urls = {
+        node: f"http://{site.nodes[node].addresses[plane]}:{site.backend_port_of(name)}/healthcheck"
+        for node in site.full_nodes()
+    }
+    common, *_ = urls.values()
+    params = {
+        "config": service.config,
+        "bind_config": bind_config(name),
+        "pid": f"/run/vimha/{name}.pid",
+        "url": common,
+    }
+    by_node = {node: {"url": url} for node, url in urls.items() if url != common}
+    return Primitive(name, f"ocf:vimha:{service.kind}", params, _ops(timings.api), by_node)
+
+
+def _haproxy(timings: Timings) -> Primitive:
+    params = {"config": HAPROXY_CONFIG, "health": HEALTH}
+    return Primitive(HAPROXY, "ocf:vimha:haproxy", params, _ops(timings.haproxy))
+
+
+def _vip(site: Site, name: str, timings: Timings) -> Primitive:
+    """An address. `arp_bg`: the first gratuitous ARP goes out at once, its repetitions while the start has returned."""
+    vip, plane = site.vips[name], site.plane_of(name)
+    nics = {node: site.interface(node, plane) for node in site.full_nodes()}
+    common, *_ = nics.values()
+    params = {
+        "ip": str(vip.address),
+        "cidr_netmask": str(site.planes[plane].subnet.prefixlen),
+        "nic": common,
+        "arp_bg": "true",
+    }
+    by_node = {node: {"nic": nic} for node, nic in nics.items() if nic != common}
+    return Primitive(f"vip-{name}", "ocf:heartbeat:IPaddr2", params, _ops(timings.vip), by_node)
+
+
+def _attribute(site: Site, plane: str) -> str:
+    """The node attribute that says how many legs of `plane` work: with a bond all planes share the legs."""
+    return ATTRIBUTE if site.bond else f"{ATTRIBUTE}-{plane}"
+
+
+def _ports(site: Site, timings: Timings) -> Iterator[Clone]:
+    """The watchers of the ports: one for a bond, one per plane without."""
+    full = site.full_nodes()
+    if site.bond:
+        kernel = "" if site.bond.mode == "external" else site.bond.name
+        names = {node: " ".join(site.ports_of(node)) for node in full}
+        yield _watcher("ports", ATTRIBUTE, kernel, names, timings)
+        return
+    for plane in site.planes:
+        names = {node: site.interface(node, plane) for node in full}
+        yield _watcher(f"ports-{plane}", f"{ATTRIBUTE}-{plane}", "", names, timings)
+
+
+def _watcher(name: str, attribute: str, bond: str, ports: dict[str, str], timings: Timings) -> Clone:
+    common, *_ = ports.values()
+    params = {"bond": bond, "ports": common, "attribute": attribute, "min_ports": str(min(2, len(common.split())))}
+    by_node = {node: {"ports": names} for node, names in ports.items() if names != common}
+    child = Primitive(name, "ocf:vimha:bond", params, _ops(timings.ports, watch=True), by_node)
+    return Clone(f"{name}-clone", child, len(ports))
