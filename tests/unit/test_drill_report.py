@@ -102,12 +102,13 @@ def test_the_json_of_a_drill(outcome: Outcome, golden: Callable[[str, str], None
     golden("drill-outcome.json", json.dumps(outcome.as_dict(), indent=2) + "\n")
 
 
-def test_marks_stay_inside_the_drawing_and_labels_do_not_collide(outcome: Outcome) -> None:
+def test_marks_stay_inside_the_drawing_and_none_covers_another(outcome: Outcome) -> None:
     drawing = charts.distribution(outcome)
     assert all(0 <= mark.x <= 100 for mark in (*drawing.dots, *drawing.lines, *drawing.axis))
-    for row in range(drawing.label_rows):
-        places = [line.x for line in drawing.lines if line.row == row]
-        assert all(later - earlier >= charts.LABEL_PERCENT for earlier, later in pairwise(places))
+    assert [line.row for line in drawing.lines] == [0, 1, 2]
+    for row in range(drawing.stack):
+        places = [dot.x for dot in drawing.dots if dot.row == row]
+        assert all(later - earlier >= charts.DOT_PERCENT for earlier, later in pairwise(places))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 5.3), (-0.25, 2.4), (0, 0.11), (0, 33)])

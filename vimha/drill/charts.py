@@ -13,9 +13,8 @@ from vimha.drill.verdict import Outcome, Round
 
 LEAD_S = 0.25
 """How much of the time before the fault, and after the answer, a timeline shows."""
-LABEL_PERCENT = 22.0
-"""Two labels closer than this would run into each other on a narrow screen: the later one goes a row lower."""
 DOT_PERCENT = 1.3
+"""Dots closer than this would cover each other: the later one is stacked on top."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,8 @@ class Distribution:
 
     @property
     def label_rows(self) -> int:
-        return 1 + max((line.row for line in self.lines), default=0)
+        """Each limit's label has a row of its own, so that none covers another on a narrow screen."""
+        return len(self.lines)
 
     @property
     def stack(self) -> int:
@@ -104,12 +104,12 @@ def _tidy(value: float) -> float:
     return round(value, 6)
 
 
-def in_rows(marks: Iterable[Mark], apart: float) -> tuple[Mark, ...]:
-    """The marks, each in the first row where it is at least `apart` per cent from the one before it."""
+def stacked(marks: Iterable[Mark]) -> tuple[Mark, ...]:
+    """The marks, each in the first row where it does not cover the one before it."""
     ends: list[float] = []
     placed = []
     for mark in sorted(marks, key=lambda entry: entry.x):
-        row = next((number for number, end in enumerate(ends) if mark.x - end >= apart), len(ends))
+        row = next((number for number, end in enumerate(ends) if mark.x - end >= DOT_PERCENT), len(ends))
         ends[row : row + 1] = [mark.x]
         placed.append(Mark(mark.x, mark.label, mark.css, row))
     return tuple(placed)
@@ -125,14 +125,16 @@ def distribution(outcome: Outcome) -> Distribution:
     limits = [(name, value) for name, value in known if value is not None]
     scale = Scale(0.0, 1.06 * max([value for _, value in limits] + [outcome.worst_s, 0.1]))
     css = {"typical": "typical", "worst case": "budget", "objective": "objective"}
-    lines = (Mark(scale.at(value), f"{name} {value:.2f} s", css[name]) for name, value in limits)
+    lines = tuple(
+        Mark(scale.at(value), f"{name} {value:.2f} s", css[name], row) for row, (name, value) in enumerate(limits)
+    )
     dots = (
         Mark(
             scale.at(entry.outage_s), f"round {entry.number}: {entry.outage_s:.3f} s", "bad" if entry.problems else "ok"
         )
         for entry in outcome.rounds
     )
-    return Distribution(in_rows(dots, DOT_PERCENT), in_rows(lines, LABEL_PERCENT), axis(scale))
+    return Distribution(stacked(dots), lines, axis(scale))
 
 
 def timeline(entry: Round) -> Timeline:
