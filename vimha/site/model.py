@@ -160,7 +160,7 @@ class Service(Model):
     backend_port: PortOrNone = 0
     """Where the instance listens, on the node's first plane; 0: `port` + 10000 (so that they never clash)."""
     policy: Policy | None = None
-    """None: the scale's own, warm-standby in small and all-active in large."""
+    """null: the scale's own, warm-standby in small and all-active in large."""
     config: FilePath = "/etc/glance/glance-api.conf"
     """The service's own configuration on every node; vimha only adds where to listen."""
 
@@ -192,7 +192,9 @@ class Site(Model):
     objective: Milliseconds = 5000
     """The longest outage that a client may see, detection included (A8)."""
     planes: dict[Name, Plane]
-    """The network planes by name, in order: the first is corosync's link 0 and the VIPs' own, the second link 1."""
+    """The network planes by name, in order: the first is corosync's link 0 and the VIPs' own, the second link 1.
+    Left out: the /24 networks of the nodes' addresses.
+    """
     ports: tuple[Interface, ...] = ("eth0", "eth1")
     """Every node's ports, in the planes' order."""
     bond: Bond | None = Bond()
