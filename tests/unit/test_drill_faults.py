@@ -1,76 +1,13 @@
 """Faults on a fake lab: one act to inject, harmless to heal, the class that the budget knows them by."""
 
-from collections.abc import Mapping, Sequence
-
 import pytest
+from fake_lab import FakeLab
 
 from vimha.drill.faults import FAULTS
 from vimha.drill.stage import Roles, Stage, fenced_since, roles
 from vimha.errors import VimhaError
-from vimha.process import Result
-from vimha.site.model import Site
 
-SITE = Site.model_validate(
-    {
-        "site": "fake",
-        "planes": {"a": {"subnet": "10.77.0.0/24"}, "b": {"subnet": "10.78.0.0/24"}},
-        "nodes": {f"c{n}": {"addresses": {"a": f"10.77.0.1{n}", "b": f"10.78.0.1{n}"}} for n in (1, 2, 3)},
-        "vips": {"public": {"address": "10.77.0.100"}},
-    }
-)
 ACTIVE = Roles(dc="c2", active="c1")
-
-
-class FakeLab:
-    """Remembers what was done to it; commands answer from `answers` by their first word."""
-
-    def __init__(self, answers: Mapping[str, str] | None = None) -> None:
-        self.site = SITE
-        self.done: list[tuple[object, ...]] = []
-        self.dark: set[str] = set()
-        self.answers = answers or {}
-        self.power = self
-
-    def is_on(self, node: str) -> bool:
-        return node not in self.dark
-
-    def off(self, node: str) -> None:
-        self.dark.add(node)
-        self.done.append(("off", node))
-
-    def on(self, node: str) -> None:
-        self.dark.discard(node)
-        self.done.append(("on", node))
-
-    def runner(self, node: str):  # type: ignore[no-untyped-def]
-        def run(argv: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "", env: object = None) -> Result:
-            self.done.append((node, *argv))
-            return Result(tuple(argv), 0, self.answers.get(argv[0], ""), "")
-
-        return run
-
-    def freeze(self, node: str) -> None:
-        self.done.append(("freeze", node))
-
-    def thaw(self, node: str) -> None:
-        self.done.append(("thaw", node))
-        if node in self.dark:
-            raise VimhaError(f"{node} is off")
-
-    def port(self, node: str, port: str, up: bool) -> None:
-        self.done.append(("port", node, port, up))
-
-    def plane(self, plane: str, up: bool) -> None:
-        self.done.append(("plane", plane, up))
-
-    def partition(self, groups: Sequence[Sequence[str]]) -> None:
-        self.done.append(("partition", *map(tuple, groups)))
-
-    def heal(self) -> None:
-        self.done.append(("heal",))
-
-    def netns(self, name: str) -> str:
-        return f"vh-fake-{name}"
 
 
 def injected(fault: str, lab: FakeLab, service: str = "haproxy") -> list[tuple[object, ...]]:

@@ -1,0 +1,168 @@
+"""The drill's order of things: healthy before, healed after whatever happens, roles as asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_lab import SITE, FakeLab
+
+from vimha.drill import run
+from vimha.drill.faults import FAULTS
+from vimha.drill.outage import Attempt
+from vimha.drill.run import Drill, Tools, targets
+from vimha.drill.split_brain import Sighting
+from vimha.drill.stage import Roles, Stage
+from vimha.errors import VimhaError
+from vimha.timing.budget import budget
+from vimha.timing.solve import solve
+
+VIP = "10.77.0.100"
+BUDGET = budget(SITE, solve(SITE))
+
+
+class World:
+    """A clock that moves when somebody sleeps, a service that is down for `outage_s` after c1 loses power."""
+
+    def __init__(self, outage_s: float = 2.0) -> None:
+        self.now = 1000.0
+        self.outage_s = outage_s
+        self.lab = FakeLab()
+        self.off_at = float("inf")
+        self.dc = "c1"
+        self.active = "c1"
+        self.problems: list[str] = []
+        self.said: list[str] = []
+
+    def tools(self, health: Callable[[], list[str]] | None = None) -> Tools:
+        return Tools(
+            health or (lambda: self.problems), self.said.append, lambda: self.now, lambda: self.now, self.sleep
+        )
+
+    def sleep(self, seconds: float) -> None:
+        if self.lab.dark and self.off_at == float("inf"):
+            self.off_at = self.now
+        self.now += seconds
+
+    def attempts(self) -> list[Attempt]:
+        starts = [990 + step * 0.02 for step in range(int((self.now - 990) / 0.02))]
+        return [Attempt(at, at + 0.005, not self.off_at < at < self.off_at + self.outage_s) for at in starts]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+
+    class FakeRecorder:
+        def __init__(self, *_: object) -> None: ...
+
+        def __enter__(self) -> "FakeRecorder":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    class FakeProber(FakeRecorder):
+        def read(self) -> dict[str, list[Attempt]]:
+            return {"glance-api http": made.attempts()}
+
+    class FakeWatch(FakeRecorder):
+        def read(self) -> list[Sighting]:
+            seen = [Sighting(990, "hold", "c1", VIP)]
+            if made.off_at < made.now:
+                seen += [Sighting(made.off_at, "cut", "c1"), Sighting(made.off_at + 1.5, "hold", "c2", VIP)]
+            return seen
+
+    monkeypatch.setattr(run, "Prober", FakeProber)
+    monkeypatch.setattr(run, "Watch", FakeWatch)
+    monkeypatch.setattr(Stage, "roles", lambda _: Roles(made.dc, made.active))
+    monkeypatch.setattr(Stage, "was_fenced", lambda *_: made.off_at < made.now)
+    return made
+
+
+def drill(world: World, fault: str = "node-power-off", tools: Tools | None = None) -> Drill:
+    return Drill(Stage(world.lab), FAULTS[fault], BUDGET, tools or world.tools())
+
+
+def test_a_round_measures_judges_and_heals(world: World) -> None:
+    outcome = drill(world).run(1)
+    (entry,) = outcome.rounds
+    assert outcome.verdict == "pass", entry.problems
+    assert 2.0 <= entry.outage_s <= 2.1
+    assert entry.limits.fault_class == "node-power-loss-dc"
+    assert entry.fenced
+    assert entry.moved
+    assert not world.lab.dark
+
+
+def test_an_outage_beyond_the_budget_fails(world: World) -> None:
+    world.outage_s = 6.0
+    outcome = drill(world).run(1)
+    assert outcome.verdict == "fail"
+    assert any("budget" in problem for problem in outcome.rounds[0].problems)
+
+
+def test_a_service_that_never_returns_is_given_up_and_said(world: World) -> None:
+    world.outage_s = 1e6
+    (entry,) = drill(world).run(1).rounds
+    assert not entry.returned
+    assert not world.lab.dark
+
+
+def test_an_unhealthy_cluster_is_refused_before_anything_is_hit(world: World) -> None:
+    world.problems = ["fence-c1 is stopped"]
+    with pytest.raises(VimhaError, match="fence-c1 is stopped"):
+        drill(world).run(1)
+    assert world.lab.done == []
+
+
+def test_the_fault_is_undone_on_an_interrupt(world: World) -> None:
+    tools = world.tools()
+
+    def interrupted(seconds: float) -> None:
+        if world.lab.dark:
+            raise KeyboardInterrupt
+        world.sleep(seconds)
+
+    with pytest.raises(KeyboardInterrupt):
+        drill(world, tools=Tools(tools.health, tools.say, tools.clock, tools.epoch, interrupted)).run(1)
+    assert not world.lab.dark
+
+
+def test_a_cluster_that_does_not_heal_ends_the_drill_and_is_said(world: World) -> None:
+    outcome = drill(world, tools=world.tools(lambda: ["c1 is offline"] if world.off_at < world.now else [])).run(3)
+    assert len(outcome.rounds) == 1
+    assert any("healthy again" in problem for problem in outcome.rounds[0].problems)
+
+
+def test_a_service_that_is_down_before_the_fault_is_not_hit(world: World) -> None:
+    world.off_at, world.outage_s = 0.0, 1e6
+    with pytest.raises(VimhaError, match="before the fault"):
+        drill(world).run(1)
+    assert world.lab.done == []
+
+
+def test_the_roles_are_brought_together_by_moving_the_vip(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.dc = "c2"
+    monkeypatch.setattr(Stage, "move_vip", lambda _, node: setattr(world, "active", node))
+    assert drill(world).run(1, want_dc=True).rounds[0].target == "c2"
+    assert drill(world).run(1, want_dc=False).rounds[0].dc != world.active
+
+
+def test_site_power_loss_counts_from_the_return_of_power(world: World) -> None:
+    world.outage_s = 8.0
+    (entry,) = drill(world, "site-power-loss").run(1).rounds
+    assert 5.9 <= entry.outage_s <= 6.1
+    assert entry.limits.budget_worst_s is None
+    assert not entry.problems
+
+
+def test_the_client_asks_every_service_through_its_vip() -> None:
+    assert [(target.kind, target.address, target.port) for target in targets(SITE)] == [
+        ("http", VIP, 9292),
+        ("tcp", VIP, 9292),
+    ]
+
+
+def test_no_recorder_file_is_left_behind(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    drill(world).run(1)
+    assert list(tmp_path.iterdir()) == []
