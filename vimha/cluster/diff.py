@@ -182,11 +182,11 @@ def canonical(element: etree._Element, *, unordered: bool = False) -> str:
         return f"{element.get('attribute')} {element.get('operation')} {element.get('value')}"
     if element.tag == "resource_ref":
         return str(element.get("id"))
-    parts = [canonical(child, unordered=unordered) for child in element]
-    if element.tag == "rule":
+    tag, parts = str(element.tag), [canonical(child, unordered=unordered) for child in element]
+    if tag == "rule":
         joint = f" {element.get('boolean-op', 'and')} "
         score = element.get("score") or element.get("score-attribute") or ""
         return joint.join(sorted(parts)) + (f" (score {score})" if score not in ("", "0") else "")
     values = [f"{name}={value}" for name, value in sorted(element.attrib.items()) if name != "id"]
     text = " ".join([*values, *(sorted(parts) if unordered else parts)])
-    return text if element.tag == "resource_set" else f"{element.tag!s}({text})"
+    return text if tag == "resource_set" else f"{element.tag!s}({text})"
