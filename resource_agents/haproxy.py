@@ -69,7 +69,7 @@ class Haproxy(Service):
 
 def alerts(text: str) -> str:
     """haproxy's complaints in its output, the first two; they name file and line."""
-    lines = [line.partition("] : ")[2] or line for line in text.splitlines() if "[ALERT]" in line]
+    lines = [line.partition(" : ")[2] or line for line in text.splitlines() if "[ALERT]" in line]
     return "; ".join(line.strip() for line in lines[:2])
 
 

@@ -39,7 +39,7 @@ class Attribute:
         if age is not None and 0 <= age < REFRESH_S and self._system.read(self._file) == text:
             return []
         code, said = self._system.run([UPDATER, "--name", self._name, "--update", value], timeout_s)
-        self._system.write(self._file, text if code == 0 else f"{value}\n\n")
+        self._system.write(self._file, text if code == 0 else f"{value}\nnot taken\n")
         return _trouble(code, said)
 
     def forget(self) -> None:
