@@ -3,7 +3,8 @@
 One process (`python -m vimha.drill.witness`) holds all the sockets and writes a `Sighting` per JSON line. Invariant:
 everything that one wake-up finds carries one stamp, taken before anything is read, so that the order in which sockets
 are read cannot make an overlap out of a clean move. A node's namespace that is built anew (power off and on) is found
-again; one that is gone counts as cut off.
+again. A node's power is cut when every one of its cables goes dead at once, the out-of-band one too (no other fault
+does that), or when its namespace is gone.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vimha.drill.recorder import Recorder, orphaned
@@ -29,6 +30,7 @@ RTM_NEWLINK, RTM_DELADDR, RTM_NEWADDR = 16, 21, 20
 RTM_GETLINK, RTM_GETADDR = 18, 22
 RTMGRP_LINK, RTMGRP_IPV4_IFADDR = 0x1, 0x10
 NLM_REQUEST_DUMP = 0x1 | 0x300
+IFF_LOOPBACK, IFF_LOWER_UP = 0x8, 0x10000
 ETH_P_ARP = 0x0806
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
 
@@ -64,10 +66,22 @@ def address_change(kind: int, payload: bytes) -> tuple[str, str] | None:
     return ("hold" if kind == RTM_NEWADDR else "release", socket.inet_ntoa(raw)) if len(raw) == 4 else None
 
 
-def link_address(kind: int, payload: bytes) -> str | None:
-    """The MAC address in an RTM_NEWLINK message; None of any other."""
-    raw = attributes(payload[16:]).get(1) if kind == RTM_NEWLINK else None  # IFLA_ADDRESS
-    return raw.hex(":") if raw and len(raw) == 6 and any(raw) else None
+@dataclass(frozen=True)
+class Link:
+    """An interface as a netlink message tells it: its MAC address, and whether it feels its cable's other end."""
+
+    index: int
+    mac: str
+    carrier: bool
+
+
+def link_change(kind: int, payload: bytes) -> Link | None:
+    """The interface in an RTM_NEWLINK message; None of any other message and of loopback."""
+    if kind != RTM_NEWLINK or len(payload) < 16:
+        return None
+    index, flags = struct.unpack_from("=iI", payload, 4)
+    raw = attributes(payload[16:]).get(1, b"")  # IFLA_ADDRESS
+    return None if flags & IFF_LOOPBACK else Link(index, raw.hex(":"), bool(flags & IFF_LOWER_UP))
 
 
 def arp_claim(frame: bytes) -> tuple[str, str] | None:
@@ -101,6 +115,7 @@ class Witness:
         self._selector = selectors.DefaultSelector()
         self._open: dict[str, tuple[int, socket.socket]] = {}
         self._macs: dict[str, str] = {}
+        self._carriers: dict[str, dict[int, bool]] = {}
 
     def sniff(self, netns: str, interfaces: Sequence[str]) -> None:
         """Listen to the ARP frames on `interfaces` (the planes' bridges) in the namespace `netns`."""
@@ -139,6 +154,7 @@ class Witness:
             link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         link.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR))
         self._open[node] = (inode, link)
+        self._carriers[node] = {}
         for request in (RTM_GETLINK, RTM_GETADDR):
             link.send(struct.pack("=IHHIIB3x", 20, request, NLM_REQUEST_DUMP, 1, 0, 0))
             for data in _drain(link):
@@ -158,11 +174,20 @@ class Witness:
                 self._emit(Sighting(stamp, "claim", self._macs.get(claim[0], claim[0]), claim[1]))
             return
         for kind, payload in messages(data):
-            change, mac = address_change(kind, payload), link_address(kind, payload)
-            if mac:
-                self._macs[mac] = node
+            change, link = address_change(kind, payload), link_change(kind, payload)
+            if link:
+                self._note_link(stamp, node, link)
             if change and change[1] in self._vips:
                 self._emit(Sighting(stamp, change[0], node, change[1]))
+
+    def _note_link(self, stamp: float, node: str, link: Link) -> None:
+        carriers = self._carriers[node]
+        had_power = any(carriers.values())
+        carriers[link.index] = link.carrier
+        if link.mac:
+            self._macs[link.mac] = node
+        if had_power and not any(carriers.values()):
+            self._emit(Sighting(stamp, "cut", node))
 
 
 def _drain(source: socket.socket) -> Iterator[bytes]:
