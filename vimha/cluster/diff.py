@@ -189,4 +189,4 @@ def canonical(element: etree._Element, *, unordered: bool = False) -> str:
         return joint.join(sorted(parts)) + (f" (score {score})" if score not in ("", "0") else "")
     values = [f"{name}={value}" for name, value in sorted(element.attrib.items()) if name != "id"]
     text = " ".join([*values, *(sorted(parts) if unordered else parts)])
-    return text if tag == "resource_set" else f"{element.tag!s}({text})"
+    return text if tag == "resource_set" else f"{tag}({text})"
