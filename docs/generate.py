@@ -10,6 +10,7 @@ import inspect
 import pkgutil
 from collections.abc import Iterator
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,15 @@ def _anchor(title: str, declared: type[BaseModel]) -> str:
 
 def _default(field: FieldInfo, hint: Any) -> str:
     value = field.default
+    if field.is_required():
+        return "required"
     if isinstance(value, int) and schema.holds(hint, Milliseconds):
-        return f"`{show_ms(value)}`"
+        value = show_ms(value)
+    return _shown(value.value if isinstance(value, Enum) else value)
+
+
+def _shown(value: object) -> str:
     match value:
-        case _ if field.is_required():
-            return "required"
         case None | "":
             return "null" if value is None else "empty"
         case BaseModel():
@@ -129,8 +134,6 @@ def _default(field: FieldInfo, hint: Any) -> str:
             return ", ".join(f"`{name}`" for name in value) + ", with its defaults"
         case tuple():
             return f"`[{', '.join(value)}]`"
-        case Enum():
-            return f"`{value.value}`"
     return f"`{value}`"
 
 
@@ -139,7 +142,7 @@ def _field_docs(declared: type[BaseModel]) -> dict[str, str]:
     statements = [*ast.walk(ast.parse(inspect.getsource(declared)))][1]
     body = statements.body if isinstance(statements, ast.ClassDef) else []
     found = {}
-    for statement, following in zip(body, body[1:], strict=False):
+    for statement, following in pairwise(body):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             match following:
                 case ast.Expr(value=ast.Constant(value=str(text))):

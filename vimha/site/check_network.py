@@ -1,9 +1,11 @@
 """Rules about planes, addresses, ports and bonds."""
 
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
+from vimha.findings import Rule
 from vimha.site import rules
 from vimha.site.hits import Hit, did_you_mean
 from vimha.site.model import Site
@@ -47,8 +49,7 @@ def node_addresses(site: Site) -> Iterator[Hit]:
             yield Hit(rules.NO_ADDRESS, path, message, about=(PLANES,))
         for plane, address in node.addresses.items():
             if plane in site.planes:
-                subnet = site.planes[plane].subnet
-                yield from _address(address, subnet, (*path, plane), f"`{name}`", plane, outside=False)
+                yield from _address(site, plane, address, f"`{name}`", (*path, plane), rules.FOREIGN)
 
 
 def vip_addresses(site: Site) -> Iterator[Hit]:
@@ -57,7 +58,7 @@ def vip_addresses(site: Site) -> Iterator[Hit]:
         plane = vip.plane or next(iter(site.planes), "")
         if plane in site.planes:
             path: Path = ("vips", name, "address")
-            yield from _address(vip.address, site.planes[plane].subnet, path, f"VIP `{name}`", plane, outside=True)
+            yield from _address(site, plane, vip.address, f"VIP `{name}`", path, rules.VIP_OUTSIDE)
 
 
 def bmc_addresses(site: Site) -> Iterator[Hit]:
@@ -103,7 +104,7 @@ def ports(site: Site) -> Iterator[Hit]:
             yield Hit(rules.FEW_PORTS, path, message, about=(BOND, PLANES))
         if site.bond and len(names) < 2:
             yield Hit(rules.ONE_PORT, path, f"{whose} has {len(names)} port for {site.bond.name}", about=(BOND,))
-        twice = sorted({port for port in names if names.count(port) > 1})
+        twice = [port for port, times in Counter(names).items() if times > 1]
         if twice:
             yield Hit(rules.SAME_PORT, path, f"{whose} names {', '.join(twice)} more than once")
         if site.bond and site.bond.name in names:
@@ -131,18 +132,17 @@ def bond(site: Site) -> Iterator[Hit]:
         yield Hit(rules.ARP_LACP, arp, f"{declared.name} has mode 802.3ad and arp_interval")
 
 
-def _address(
-    address: IPv4Address, subnet: IPv4Network, path: Path, holder: str, plane: str, *, outside: bool
-) -> Iterator[Hit]:
-    about: tuple[Path, ...] = (("planes", plane),)
+def _address(site: Site, plane: str, address: IPv4Address, holder: str, path: Path, outside: Rule) -> Iterator[Hit]:
+    """Whether `address` can be a host's in `plane`; `outside` is the rule that it breaks when it is elsewhere."""
+    subnet = site.planes[plane].subnet
+    message = f"{holder} has {address}, "
     if problem := _impossible(address):
-        yield Hit(rules.NO_HOST, path, f"{holder} has {address}, which {problem}")
+        yield Hit(rules.NO_HOST, path, message + f"which {problem}")
     elif address not in subnet:
-        rule = rules.VIP_OUTSIDE if outside else rules.FOREIGN
-        yield Hit(rule, path, f"{holder} has {address}, which is not in plane {plane} ({subnet})", about=about)
+        yield Hit(outside, path, message + f"which is not in plane {plane} ({subnet})", about=(PLANES,))
     elif subnet.prefixlen < 31 and address in (subnet.network_address, subnet.broadcast_address):
         kind = "network" if address == subnet.network_address else "broadcast"
-        yield Hit(rules.NO_HOST, path, f"{holder} has {address}, the {kind} address of {subnet}", about=about)
+        yield Hit(rules.NO_HOST, path, message + f"the {kind} address of {subnet}", about=(PLANES,))
 
 
 def _impossible(address: IPv4Address) -> str:

@@ -36,7 +36,7 @@ def vips(site: Site) -> Iterator[Hit]:
     """Every VIP is used, and a large site has more than one (A6)."""
     if site.scale is Scale.LARGE and len(site.vips) == 1:
         yield Hit(rules.ONE_VIP_LARGE, VIPS, f"`{next(iter(site.vips))}` is the only VIP", about=(("scale",),))
-    used = {site.vip_of(name) for name in site.services} if site.vips else set()
+    used = set(site.fronts().values()) if site.vips else set()
     for name in site.vips:
         if site.services and name not in used:
             yield Hit(rules.IDLE_VIP, ("vips", name), f"no service is behind VIP `{name}`", about=(SERVICES,))
@@ -46,8 +46,9 @@ def ports(site: Site) -> Iterator[Hit]:
     """No two services on one port of a VIP, or of a node."""
     fronts: dict[tuple[str, int], str] = {}
     backs: dict[int, str] = {}
+    vip_of = site.fronts() if site.vips else dict.fromkeys(site.services, "")
     for name, service in site.services.items():
-        front = (site.vip_of(name) if site.vips else "", service.port)
+        front = (vip_of[name], service.port)
         holder = fronts.setdefault(front, name)
         if holder != name:
             first: Path = ("services", holder)

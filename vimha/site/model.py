@@ -233,10 +233,15 @@ class Site(Model):
 
     def vip_of(self, service: str) -> str:
         """The VIP in front of `service`."""
-        if self.services[service].vip:
-            return self.services[service].vip
-        vips, services = list(self.vips), list(self.services)
-        return vips[services.index(service) % len(vips)] if self.scale is Scale.LARGE else vips[0]
+        return self.fronts()[service]
+
+    def fronts(self) -> dict[str, str]:
+        """The VIP in front of each service; there must be a VIP."""
+        vips = list(self.vips) if self.scale is Scale.LARGE else list(self.vips)[:1]
+        return {
+            name: service.vip or vips[position % len(vips)]
+            for position, (name, service) in enumerate(self.services.items())
+        }
 
     def backend_port_of(self, service: str) -> int:
         """The port where `service`'s instances listen on their nodes."""

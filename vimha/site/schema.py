@@ -100,7 +100,13 @@ def is_name(word: object) -> bool:
 def required(path: Sequence[str | int]) -> bool:
     """Whether the mapping around the value at `path` cannot do without it."""
     model = model_of(hint_at(path[:-1]))
-    return model is not None and model.model_fields[str(path[-1])].is_required()
+    field = model.model_fields.get(str(path[-1])) if model else None
+    return field is not None and field.is_required()
+
+
+def has_inside(path: Sequence[str | int]) -> bool:
+    """Whether the model knows of values inside of the one at `path`."""
+    return takes(hint_at(path), []) or takes(hint_at(path), {})
 
 
 def hint_at(path: Sequence[str | int]) -> Any:

@@ -53,14 +53,14 @@ def shape(data: Any, places: Places) -> Shaped:
         message = f"{show(data)}; expected: {schema.expected(Site)}" if data is not None else "the file is empty"
         shaped.findings.append(rules.WRONG_TYPE.finding(places.at(()), message))
         return shaped
-    write_out(data, places, shaped)
     for _ in range(_ROUNDS):
+        write_out(data, places, shaped)
         try:
             shaped.site = Site.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             kinds: dict[Path, str] = {}
             for entry in error.errors(include_url=False, include_context=False, include_input=False):
-                kinds.setdefault(_path(entry["loc"], data), entry["type"])
+                kinds.setdefault(_path(entry["loc"]), entry["type"])
             if len(kinds) > MAX_TOLD:
                 _tell_some(kinds, data, places, shaped)
                 break
@@ -87,12 +87,12 @@ def _forget_followers(kinds: dict[Path, str], data: dict[str, Any]) -> None:
     planes that could not be inferred from bad nodes.
     """
     missing = [path for path, kind in kinds.items() if kind == "missing"]
+    if any(path[0] == "nodes" for path in kinds):
+        kinds.pop(("planes",), None)
     for path in missing:
         unknown = [other for other, kind in kinds.items() if kind == "extra_forbidden" and other[:-1] == path[:-1]]
         if any(_guess(str(other[-1]), [str(path[-1])]) for other in unknown):
-            del kinds[path]
-    if ("planes",) in missing and any(path[0] == "nodes" for path in kinds):
-        kinds.pop(("planes",), None)
+            kinds.pop(path, None)
 
 
 def write_out(data: dict[str, Any], places: Places, shaped: Shaped) -> None:
@@ -168,20 +168,14 @@ def _name_addresses(node: dict[str, Any], path: Path, planes: Sequence[str], pla
     node["addresses"] = dict(zip(planes, addresses, strict=False))
 
 
-def _path(loc: tuple[str | int, ...], data: Any) -> Path:
+def _path(loc: tuple[str | int, ...]) -> Path:
     """pydantic's `loc` as a path of the data: without its markers for union branches and keys."""
-    path: list[str | int] = []
+    path: Path = ()
     for step in loc:
-        if isinstance(data, dict) and step in data:
-            data = data[str(step)]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        elif not (isinstance(data, dict) and step != "[key]"):
+        if step == "[key]" or not schema.has_inside(path):
             break
-        else:
-            return (*path, step)
-        path.append(step)
-    return tuple(path)
+        path = (*path, step)
+    return path
 
 
 def _tell(kind: str, path: Path, data: Any, places: Places, shaped: Shaped) -> _Repair:
@@ -228,8 +222,8 @@ def _mismatch(path: Path, value: Any, places: Places) -> tuple[Finding, Any]:
         return _duration(path, value, where)
     message = f"{spell(path)} is {show(value)}; expected: {schema.expected(hint)}"
     words = schema.words_of(hint)
-    if isinstance(value, str) and words:
-        guess = _guess(value, words)
+    if isinstance(value, str) and (words or schema.holds(hint, IPv4Network)):
+        guess = _guess(value, words) if words else _network(value)
         return rules.BAD_VALUE.finding(where, message, remedy=f"Did you mean `{guess}`?" if guess else ""), guess
     if schema.takes(hint, value):
         return rules.BAD_VALUE.finding(where, message), None
@@ -238,6 +232,14 @@ def _mismatch(path: Path, value: Any, places: Places) -> tuple[Finding, Any]:
     if schema.takes(hint, 0) and isinstance(value, str) and value.isdecimal():
         return rules.WRONG_TYPE.finding(where, message, remedy=f"Write {value} without quotes."), int(value[:9])
     return rules.WRONG_TYPE.finding(where, message, remedy=remedy), wrapped
+
+
+def _network(value: str) -> str | None:
+    """The subnet around an address with a prefix, which is how a host's own address is written."""
+    try:
+        return str(IPv4Network(value, strict=False))
+    except ValueError:
+        return None
 
 
 def _duration(path: Path, value: Any, where: str) -> tuple[Finding, Any]:
