@@ -118,8 +118,9 @@ def keepalived(site: Site, rounds: int) -> list[float]:
             lab = stack.enter_context(session.lab_for(site, None, say))
             for node in site.nodes:
                 lab.runner(node)(["systemctl", "stop", "pacemaker", "corosync"], timeout_s=60)
-            daemons = {node: start_pair(lab, site, node, work) for node in site.nodes}
-            stack.callback(lambda: [stop(each) for pair in daemons.values() for each in pair])
+            for node in site.nodes:
+                for daemon in start_pair(lab, site, node, work):
+                    stack.callback(stop, daemon)
             time.sleep(SETTLE_S)
             master = next(iter(site.nodes))
             target = Target("vip", "http", str(vip), port)
@@ -160,9 +161,10 @@ def report(measured: list[tuple[Bar, Outcome]], others: dict[str, list[float]]) 
         met = outcome.worst_s < bar.worst_s and (bar.p50_s is None or outcome.p50_s <= bar.p50_s)
         met = met and not outcome.split_brain
         good = good and met
+        brain, verdict = "YES" if outcome.split_brain else "none", "yes" if met else "NO"
         print(
             f"{bar.what:<34}{len(outcome.rounds):>7}{outcome.p50_s:>8.2f}s{outcome.worst_s:>8.2f}s{bar.worst_s:>8.2f}s"
-            f"{outcome.budget_worst_s or 0:>8.2f}s  {'YES' if outcome.split_brain else 'none':<11}  {'yes' if met else 'NO'}"
+            f"{outcome.budget_worst_s or 0:>8.2f}s  {brain:<11}  {verdict}"
         )
     own = measured[0][1].worst_s
     print(f"\n{'power off of the active node':<34}{'worst':>9}{'ratio':>9}")
