@@ -1,0 +1,1 @@
+"""A running cluster, or its files: read, check, simulate, change, and watch until it has settled."""

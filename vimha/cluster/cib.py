@@ -1,0 +1,222 @@
+"""A CIB as its readers need it: resources with what they inherit, operations, nodes, constraints, properties.
+
+Invariant: reading only, and the same answer that Pacemaker's scheduler gives for everything that carries no rule:
+templates and id-refs followed, meta attributes inherited from group, clone and rsc_defaults, the first of several
+values taken. Sets that hold under a rule only are left out, except where a caller asks for all values.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from lxml import etree
+
+from vimha.cluster import durations
+
+Element = etree._Element
+CONTAINERS = ("group", "clone", "master", "bundle")
+"""What a primitive can be inside of; `master` is a promotable clone's name before Pacemaker 2."""
+TRUE = ("true", "on", "yes", "y", "1")
+"""How Pacemaker spells true (lib/common/strings.c, crm_str_to_boolean)."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One <op> with its defaults; durations as written, and as Pacemaker reads them, in milliseconds."""
+
+    id: str
+    name: str
+    role: str
+    on_fail: str
+    interval: str
+    timeout: str | None
+
+    @property
+    def interval_ms(self) -> int:
+        return durations.interval_ms(self.interval)
+
+    @property
+    def timeout_ms(self) -> int:
+        return durations.timeout_ms(self.timeout)
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One primitive: its agent, parameters, inherited meta attributes, operations, and what it is inside of, inner
+    first. `all_params` has the values of every set, those that hold under a rule included.
+    """
+
+    id: str
+    agent: str
+    params: Mapping[str, str]
+    all_params: tuple[tuple[str, str, str], ...]
+    meta: Mapping[str, str]
+    operations: tuple[Operation, ...]
+    parents: tuple[Element, ...]
+
+    @property
+    def is_fencing(self) -> bool:
+        return self.agent.startswith("stonith:")
+
+    @property
+    def top(self) -> str:
+        """The id of the outermost resource that this one is part of: its clone's, its group's, or its own."""
+        return self.parents[-1].get("id", "") if self.parents else self.id
+
+    @property
+    def clone(self) -> Element | None:
+        """The clone that this is an instance of, if any."""
+        return next((each for each in self.parents if each.tag in ("clone", "master")), None)
+
+    def operation(self, name: str) -> Operation | None:
+        """The first operation called `name`."""
+        return next((each for each in self.operations if each.name == name), None)
+
+    def timeout_ms(self, name: str) -> int:
+        """How long `name` may take, in milliseconds."""
+        operation = self.operation(name)
+        return operation.timeout_ms if operation else durations.DEFAULT_TIMEOUT
+
+
+def attributes(element: Element) -> dict[str, str]:
+    """An element's XML attributes, as text."""
+    return {str(name): str(value) for name, value in element.attrib.items()}
+
+
+def is_true(text: str | None) -> bool:
+    """Whether Pacemaker reads `text` as true."""
+    return (text or "").strip().lower() in TRUE
+
+
+class Cib:
+    """The configuration below a <cib>, read once. `root` stays the caller's, and is not changed."""
+
+    def __init__(self, root: Element) -> None:
+        self.root = root
+        configuration = root.find("configuration")
+        assert configuration is not None  # noqa: S101 (parse_cib saw it)
+        self.configuration = configuration
+
+    @cached_property
+    def _by_id(self) -> dict[str, Element]:
+        return {each.get("id", ""): each for each in self.configuration.iter(etree.Element) if each.get("id")}
+
+    @cached_property
+    def nodes(self) -> dict[str, dict[str, str]]:
+        """The cluster's own nodes by name, with their permanent attributes; remote nodes are not among them."""
+        return {
+            node.get("uname", ""): self._values(node, "instance_attributes")
+            for node in self.configuration.iterfind("nodes/node")
+            if node.get("type", "member") in ("member", "normal")
+        }
+
+    @cached_property
+    def properties(self) -> dict[str, str]:
+        """The cluster properties that are set."""
+        found = self.configuration.find("crm_config")
+        return {} if found is None else self._values(found, "cluster_property_set")
+
+    def property_id(self, name: str) -> str:
+        """The id of the nvpair that sets property `name`, or `crm_config` where it is left at its default."""
+        for pair in self.configuration.iterfind("crm_config/cluster_property_set/nvpair"):
+            if pair.get("name") == name:
+                return pair.get("id") or "crm_config"
+        return "crm_config"
+
+    @cached_property
+    def primitives(self) -> dict[str, Primitive]:
+        """Every primitive by id, in the CIB's order."""
+        found = self.configuration.iterfind("resources//primitive")
+        return {each.get("id", ""): self._primitive(each) for each in found}
+
+    @cached_property
+    def constraints(self) -> tuple[Element, ...]:
+        found = self.configuration.find("constraints")
+        return () if found is None else tuple(found)
+
+    @cached_property
+    def levels(self) -> tuple[Element, ...]:
+        """The fencing topology's levels."""
+        return tuple(self.configuration.iterfind("fencing-topology/fencing-level"))
+
+    def members(self, resource: str) -> set[str]:
+        """The primitives that make up `resource`: itself, or those inside of it."""
+        return {
+            each.id for each in self.primitives.values()
+            if each.id == resource or any(parent.get("id") == resource for parent in each.parents)
+        }  # fmt: skip
+
+    def _primitive(self, element: Element) -> Primitive:
+        template = self._by_id.get(element.get("template", ""))
+        sources = [element] if template is None else [element, template]
+        parents = tuple(each for each in element.iterancestors() if each.tag in CONTAINERS)
+        meta = dict(self._defaults("rsc_defaults"))
+        for source in (*reversed(parents), *reversed(sources)):
+            meta |= self._values(source, "meta_attributes")
+        params: dict[str, str] = {}
+        for source in reversed(sources):
+            params |= self._values(source, "instance_attributes")
+        named = [
+            next((value for source in sources if (value := source.get(key))), "")
+            for key in ("class", "provider", "type")
+        ]
+        return Primitive(
+            element.get("id", ""),
+            ":".join(part for part in named if part),
+            params,
+            tuple(self._all_values(sources)),
+            meta,
+            tuple(operation for source in sources for operation in self._operations(source)),
+            parents,
+        )
+
+    def _operations(self, source: Element) -> Iterator[Operation]:
+        for block in source.iterfind("operations"):
+            for op in self._followed(block).iterfind("op"):
+                own = self._followed(op)
+                values = {**self._defaults("op_defaults"), **self._values(own, "meta_attributes"), **attributes(own)}
+                yield Operation(
+                    own.get("id", ""),
+                    own.get("name", ""),
+                    values.get("role", ""),
+                    values.get("on-fail", ""),
+                    values.get("interval", "0"),
+                    values.get("timeout"),
+                )
+
+    def _followed(self, element: Element) -> Element:
+        return self._by_id.get(element.get("id-ref", ""), element)
+
+    def _defaults(self, section: str) -> dict[str, str]:
+        found = self.configuration.find(section)
+        return {} if found is None else self._values(found, "meta_attributes")
+
+    def _values(self, holder: Element, tag: str) -> dict[str, str]:
+        """The values in `holder`'s sets called `tag` that hold under no rule; the highest score comes first."""
+        sets = [self._followed(each) for each in holder.iterfind(tag)]
+        sets.sort(key=lambda each: score(each.get("score")))
+        values: dict[str, str] = {}
+        for each in sets:
+            if each.find("rule") is None:
+                pairs = [self._followed(pair) for pair in each.iterfind("nvpair")]
+                values |= {pair.get("name", ""): pair.get("value", "") for pair in reversed(pairs)}
+        return values
+
+    def _all_values(self, sources: list[Element]) -> Iterator[tuple[str, str, str]]:
+        """(id, name, value) of every parameter in `sources`, whether a rule guards it or not."""
+        for source in sources:
+            for each in source.iterfind("instance_attributes"):
+                for pair in self._followed(each).iterfind("nvpair"):
+                    own = self._followed(pair)
+                    yield own.get("id", ""), own.get("name", ""), own.get("value", "")
+
+
+def score(text: str | None) -> int:
+    """A score as a number; INFINITY is 1,000,000 (Pacemaker Explained, "Scores")."""
+    given = (text or "0").strip()
+    if given.lstrip("+-") == "INFINITY":
+        return -1_000_000 if given.startswith("-") else 1_000_000
+    try:
+        return max(-1_000_000, min(1_000_000, int(given)))
+    except ValueError:
+        return 0
