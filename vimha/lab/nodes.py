@@ -1,0 +1,85 @@
+"""The files that make an image a particular node: its artefacts, its names, its secrets, and a first CIB.
+
+Invariant: a node starts with everything that `vimha render` yields for it and with nothing that an operator's node
+would not have; the first CIB sets only what lets the cluster form quickly, the site itself is applied by
+`vimha.cluster`.
+"""
+
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from vimha.files import write_atomic
+from vimha.render.model import Rendered
+from vimha.render.render import write_node
+from vimha.site.model import Site
+from vimha.timing.model import Timings
+
+CIB = "/var/lib/pacemaker/cib/cib.xml"
+_NAMESPACE = uuid.UUID("6f1d6b0e-6d0f-5c2b-9a4e-76696d686101")
+"""The root of the labs' machine-ids, which are the same for the same lab and node."""
+
+
+def staged(site: Site) -> Site:
+    """`site` as a lab can play it: the bond is a stand-in, which is joined outside the node."""
+    if site.bond is None:
+        return site
+    stand_in = {"mode": "external", "arp_interval": 0, "arp_ip_target": ()}
+    bond = site.bond.model_copy(update=stand_in)
+    return site.model_copy(update={"bond": bond})
+
+
+def seed(timings: Timings) -> bytes:
+    """A CIB without resources. Pacemaker waits `dc-deadtime` for a DC before it elects one; with the default, 20 s,
+    that was 20 of the 23 s until three nodes had formed a cluster."""
+    cib = ET.Element(
+        "cib",
+        {"validate-with": "pacemaker-3.9", "admin_epoch": "0", "epoch": "1", "num_updates": "0"},
+    )
+    configuration = ET.SubElement(cib, "configuration")
+    options = ET.SubElement(configuration, "crm_config")
+    properties = ET.SubElement(options, "cluster_property_set", {"id": "cib-bootstrap-options"})
+    for name, value in {"dc-deadtime": f"{timings.dc_deadtime}ms", "stonith-enabled": "true"}.items():
+        ET.SubElement(properties, "nvpair", {"id": f"cib-bootstrap-options-{name}", "name": name, "value": value})
+    for section in ("nodes", "resources", "constraints"):
+        ET.SubElement(configuration, section)
+    ET.SubElement(cib, "status")
+    return ET.tostring(cib)
+
+
+def hosts(site: Site) -> str:
+    """/etc/hosts: every node by its first plane's address."""
+    plane = next(iter(site.planes))
+    lines = [f"{node.addresses[plane]} {name}" for name, node in site.nodes.items()]
+    return "\n".join(["127.0.0.1 localhost", *lines]) + "\n"
+
+
+@dataclass(frozen=True)
+class Furniture:
+    """What goes onto the disks of a lab's nodes. `secrets`: path on every node -> content, written with mode 0600."""
+
+    lab: str
+    site: Site
+    rendered: Rendered
+    secrets: dict[str, bytes]
+    cib: bytes
+
+
+def furnish(root: Path, node: str, furniture: Furniture) -> None:
+    """Write all of `node`'s files below `root`."""
+    write_node(furniture.rendered.nodes[node], root)
+    plain = {
+        "/etc/hostname": f"{node}\n",
+        "/etc/hosts": hosts(furniture.site),
+        "/etc/machine-id": f"{uuid.uuid5(_NAMESPACE, f'{furniture.lab}/{node}').hex}\n",
+    }
+    for path, text in plain.items():
+        (root / path.lstrip("/")).write_text(text)
+    for path, content in furniture.secrets.items():
+        write_atomic(root / path.lstrip("/"), content, 0o600)
+    place = root / CIB.lstrip("/")
+    write_atomic(place, furniture.cib, 0o600)
+    owner = place.parent.stat()
+    os.chown(place, owner.st_uid, owner.st_gid)
