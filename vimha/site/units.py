@@ -8,7 +8,7 @@ same spelling must not look right here.
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 
 _DURATION = re.compile(r"(\d{1,9})(ms|s)")
 
@@ -28,5 +28,6 @@ def show_ms(value: int) -> str:
     return f"{value // 1000}s" if value % 1000 == 0 else f"{value}ms"
 
 
-Milliseconds = Annotated[int, BeforeValidator(parse_ms)]
-"""A duration field: written `500ms` or `5s`, kept as integer milliseconds."""
+Milliseconds = Annotated[int, BeforeValidator(parse_ms), PlainSerializer(show_ms, when_used="json")]
+"""A duration field: written `500ms` or `5s` (in JSON too, so that a dumped site loads again), kept as integer
+milliseconds."""
