@@ -7,8 +7,9 @@ token); two nodes get two_node, which implies wait_for_all: a node that starts a
 be serving. With three or more votes wait_for_all stays off, so that a site comes back after a power loss even when
 one node does not.
 
-haproxy.cfg: a refused connection is retried at once on another instance, and marks its server down without waiting
-for the check. A request is sent twice only when it was never received, or when its method is GET or HEAD.
+haproxy.cfg: a refused connection is retried on another instance; where that is a backup, the refusal also counts as
+a failed check and brings the next one forward (`sudden-death`; `mark-down` would cut the very request that is to be
+retried). A request is sent twice only when it was never received, or when its method is GET or HEAD.
 """
 
 import shlex
@@ -47,9 +48,11 @@ class Balanced:
     servers: tuple[Server, ...]
 
     @property
-    def spares(self) -> bool:
-        """Whether there is another instance to turn to when one refuses a connection."""
-        return len(self.servers) > 1
+    def observed(self) -> bool:
+        """Whether a refused connection alone may count against an instance. It must where the others are backups,
+        which haproxy uses only once the first is down; equals need it not, for any of them takes the retry.
+        """
+        return any(server.backup for server in self.servers)
 
 
 def balanced(site: Site, node: str) -> tuple[Balanced, ...]:
