@@ -1,0 +1,154 @@
+"""Every resource agent before the judges of others: ocf-tester, DTD, RNGs, Pacemaker, pcs and crmsh."""
+
+from pathlib import Path
+
+import pytest
+from lxml import etree
+from ocf_calls import free_port
+
+from vimha.process import run
+from vimha.render import agents
+
+pytestmark = [pytest.mark.agents, pytest.mark.usefixtures("installed")]
+
+OCF = [agent for agent in agents.agents() if agent.kind == "ocf"]
+SHARE = Path("/usr/share/resource-agents")
+PCS = Path("/usr/share/pcs/data")
+each_agent = pytest.mark.parametrize("agent", OCF, ids=[agent.name for agent in OCF])
+HAPROXY = """defaults
+  mode http
+  timeout connect 1s
+  timeout client 1s
+  timeout server 1s
+frontend health
+  bind 127.0.0.1:{port}
+  monitor-uri /health
+"""
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> dict[str, dict[str, str]]:
+    """Parameters with which each agent can live on this host, without its real service where that is heavy."""
+    port, config, settings = free_port(), tmp_path / "haproxy.cfg", tmp_path / "glance.conf"
+    config.write_text(HAPROXY.format(port=port))
+    settings.write_text("")
+    stand_in = tmp_path / "glance-stand-in"
+    stand_in.write_text("#!/usr/bin/python3 -IS\n" + STAND_IN)
+    stand_in.chmod(0o755)
+    glance_port = str(free_port())
+    return {
+        "haproxy": {"config": str(config), "pid": str(tmp_path / "haproxy.pid"), "health": f"127.0.0.1:{port}"},
+        "bond": {"ports": "lo", "min_ports": "1", "bond": "", "attribute": "vimha-tester"},
+        "glance-api": {
+            "binary": str(stand_in), "config": str(settings), "user": "", "log_file": glance_port,
+            "pid": str(tmp_path / "glance.pid"), "url": f"http://127.0.0.1:{glance_port}/healthcheck",
+        },
+    }  # fmt: skip
+
+
+STAND_IN = """# Answers 200 to everything on the port that is its last argument.
+import _socket, sys
+server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", int(sys.argv[-1])))
+server.listen(16)
+while True:
+    peer = _socket.socket(fileno=server._accept()[0])
+    peer.recv(1000)
+    peer.send(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+    peer.close()
+"""
+
+
+def options(good: dict[str, dict[str, str]], agent: agents.AgentInfo, flag: str) -> list[str]:
+    return [word for name, value in good[agent.name].items() for word in (flag, f"{name}={value}")]
+
+
+@each_agent
+def test_ocf_tester(agent: agents.AgentInfo, good: dict[str, dict[str, str]]) -> None:
+    done = run(["ocf-tester", "-n", "tested", *options(good, agent, "-o"), str(agent.launcher)], timeout_s=120)
+    assert done.ok, done.out + done.err
+    assert "passed all tests" in done.out
+
+
+@each_agent
+def test_dtd(agent: agents.AgentInfo) -> None:
+    text = run([str(agent.launcher), "meta-data"]).out
+    dtd = etree.DTD(str(SHARE / "ra-api-1.dtd"))
+    assert dtd.validate(etree.fromstring(text.encode())), dtd.error_log
+
+
+@each_agent
+@pytest.mark.parametrize(
+    "schema", [SHARE / "metadata.rng", PCS / "ocf-1.0.rng", PCS / "ocf-1.1.rng"],
+    ids=["resource-agents", "pcs 1.0", "pcs 1.1"],
+)  # fmt: skip
+def test_rng(agent: agents.AgentInfo, schema: Path) -> None:
+    text = run([str(agent.launcher), "meta-data"]).out
+    rng = etree.RelaxNG(file=str(schema))
+    assert rng.validate(etree.fromstring(text.encode())), rng.error_log
+
+
+@each_agent
+def test_metadata_needs_no_privilege_and_ignores_further_arguments(agent: agents.AgentInfo) -> None:
+    done = run(["setpriv", "--reuid", "nobody", "--clear-groups", str(agent.launcher), "meta-data", "extra"])
+    assert (done.ok, done.out) == (True, agent.metadata)
+
+
+@each_agent
+def test_pacemaker_reads_it(agent: agents.AgentInfo) -> None:
+    done = run(["crm_resource", "--show-metadata", agent.full_name])
+    assert done.ok, done.err
+    assert f'name="{agent.name}"' in done.out
+
+
+@each_agent
+def test_pacemaker_validates_parameters(agent: agents.AgentInfo, good: dict[str, dict[str, str]]) -> None:
+    words = options(good, agent, "--option")
+    given = [word for pair in zip(words[::2], words[1::2], strict=True) if not pair[1].endswith("=") for word in pair]
+    argv = ["crm_resource", "--validate", "--class", "ocf", "--provider", "vimha", "--agent", agent.name]
+    done = run([*argv, *given, "--output-as=xml"])
+    assert done.ok, done.out
+    wrong = {"bond": "ports=a/b", "haproxy": "health=nowhere", "glance-api": "url=nowhere"}[agent.name]
+    done = run([*argv, "--option", wrong, "--output-as=xml"])
+    status = etree.fromstring(done.out.encode()).find(".//agent-status")
+    assert status is not None
+    assert status.get("code") == "6", done.out
+
+
+@each_agent
+def test_pcs_describes_it(agent: agents.AgentInfo) -> None:
+    done = run(["pcs", "resource", "describe", agent.full_name, "--full"])
+    assert done.ok, done.err
+    for parameter in agent.parameters:
+        assert f"  {parameter.name}" in done.out
+
+
+@each_agent
+def test_crmsh_describes_it(agent: agents.AgentInfo) -> None:
+    done = run(["crm", "ra", "info", agent.full_name])
+    assert done.ok, done.err
+    for parameter in agent.parameters:
+        assert parameter.name in done.out
+
+
+def test_an_empty_parameter_reaches_the_agent_through_the_cib(tmp_path: Path) -> None:
+    """bond="" means "no kernel bond"; Pacemaker hands an empty value on, so the default does not come back."""
+    cib = tmp_path / "cib.xml"
+    empty = etree.fromstring(run(["cibadmin", "--empty"]).out.encode())
+    resources = empty.find(".//resources")
+    assert resources is not None
+    resources.append(
+        etree.fromstring(
+            '<primitive id="ports" class="ocf" provider="vimha" type="bond"><instance_attributes id="a">'
+            '<nvpair id="a1" name="bond" value=""/><nvpair id="a2" name="ports" value="lo"/>'
+            '<nvpair id="a3" name="min_ports" value="1"/><nvpair id="a4" name="attribute" value="vimha-cib"/>'
+            "</instance_attributes></primitive>"
+        )
+    )
+    cib.write_bytes(etree.tostring(empty))
+    codes = [
+        run(["crm_resource", "--resource", "ports", action], env={"CIB_file": str(cib)}).code
+        for action in ("--force-start", "--force-check", "--force-stop")
+    ]
+    assert codes == [0, 0, 0]
