@@ -49,7 +49,7 @@ def node_addresses(site: Site) -> Iterator[Hit]:
             yield Hit(rules.NO_ADDRESS, path, message, about=(PLANES,))
         for plane, address in node.addresses.items():
             if plane in site.planes:
-                yield from _address(site, plane, address, f"`{name}`", (*path, plane), rules.FOREIGN)
+                yield from _address(site, plane, address, f"`{name}`", (*path, plane), outside=rules.FOREIGN)
 
 
 def vip_addresses(site: Site) -> Iterator[Hit]:
@@ -58,7 +58,7 @@ def vip_addresses(site: Site) -> Iterator[Hit]:
         plane = vip.plane or next(iter(site.planes), "")
         if plane in site.planes:
             path: Path = ("vips", name, "address")
-            yield from _address(site, plane, vip.address, f"VIP `{name}`", path, rules.VIP_OUTSIDE)
+            yield from _address(site, plane, vip.address, f"VIP `{name}`", path, outside=rules.VIP_OUTSIDE)
 
 
 def bmc_addresses(site: Site) -> Iterator[Hit]:
@@ -132,7 +132,7 @@ def bond(site: Site) -> Iterator[Hit]:
         yield Hit(rules.ARP_LACP, arp, f"{declared.name} has mode 802.3ad and arp_interval")
 
 
-def _address(site: Site, plane: str, address: IPv4Address, holder: str, path: Path, outside: Rule) -> Iterator[Hit]:
+def _address(site: Site, plane: str, address: IPv4Address, holder: str, path: Path, *, outside: Rule) -> Iterator[Hit]:
     """Whether `address` can be a host's in `plane`; `outside` is the rule that it breaks when it is elsewhere."""
     subnet = site.planes[plane].subnet
     message = f"{holder} has {address}, "

@@ -37,8 +37,10 @@ def vips(site: Site) -> Iterator[Hit]:
     if site.scale is Scale.LARGE and len(site.vips) == 1:
         yield Hit(rules.ONE_VIP_LARGE, VIPS, f"`{next(iter(site.vips))}` is the only VIP", about=(("scale",),))
     used = set(site.fronts().values()) if site.vips else set()
+    if not used or not used <= set(site.vips):
+        return
     for name in site.vips:
-        if site.services and name not in used:
+        if name not in used:
             yield Hit(rules.IDLE_VIP, ("vips", name), f"no service is behind VIP `{name}`", about=(SERVICES,))
 
 
