@@ -77,9 +77,9 @@ def _print_budget(found: "Budget", margin: "tuple[Margin, ...]") -> None:
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     for entries in _alike(found.classes):
-        console.print(_terms(entries))
-    console.print(_summary(found))
-    console.print(_margins(margin))
+        console.print(_terms(entries), "")
+    console.print(_summary(found), "")
+    console.print(_margins(margin), "")
     console.print(
         f"verdict: {found.verdict} (objective {found.objective_s:g} s)", style=_colour(found.verdict == "pass")
     )

@@ -79,6 +79,13 @@ def test_planes_are_inferred_from_the_first_full_node_with_good_addresses() -> N
     assert loaded.site.nodes["judge"].role is Role.ARBITER
 
 
+@pytest.mark.parametrize("name", ["minimal", "small", "large"])
+def test_a_dumped_site_loads_again(name: str) -> None:
+    site = load_valid(EXAMPLES / f"site-{name}.yaml")
+    again = parse(site.model_dump_json().encode(), "f")
+    assert (again.site, again.findings) == (site, [])
+
+
 def test_node_ports_override_the_sites() -> None:
     site = parse(MINIMAL.replace("bmc: 10.77.9.13", "bmc: 10.77.9.13, ports: [ens1, ens2]").encode(), "f").site
     assert site is not None

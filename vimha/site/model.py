@@ -144,7 +144,7 @@ class Vip(Model):
 
     address: IPv4Address
     """The address itself; its prefix is the plane's."""
-    plane: Name = ""
+    plane: Name | Literal[""] = ""
     """Empty: the first plane."""
 
 
@@ -153,7 +153,7 @@ class Service(Model):
 
     kind: Literal["glance-api"] = "glance-api"
     """Which agent runs it."""
-    vip: Name = ""
+    vip: Name | Literal[""] = ""
     """Empty: the first VIP in small; in large, services are dealt out over the VIPs in order."""
     port: Port = 9292
     """Where clients connect, on the VIP."""
