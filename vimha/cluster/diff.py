@@ -187,6 +187,6 @@ def canonical(element: etree._Element, *, unordered: bool = False) -> str:
         joint = f" {element.get('boolean-op', 'and')} "
         score = element.get("score") or element.get("score-attribute") or ""
         return joint.join(sorted(parts)) + (f" (score {score})" if score not in ("", "0") else "")
-    values = [f"{name}={value}" for name, value in sorted(element.attrib.items()) if name != "id"]
+    values = [f"{name}={value}" for name, value in sorted(_attributes(element).items())]
     text = " ".join([*values, *(sorted(parts) if unordered else parts)])
     return text if tag == "resource_set" else f"{tag}({text})"
