@@ -1,6 +1,7 @@
 """Actions and exit codes of an agent on the runtime, and where its password may come from."""
 
 import io
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fence_agents.fencing.options import Option, Values
 from fence_agents.fencing.power import Device
 from fence_agents.vimha_redfish import AGENT
 
+ROOT = Path(__file__).parents[2]
 LOGIN = {"username": "admin", "password": "s3cret", "plug": "c1"}
 
 
@@ -136,6 +138,15 @@ def test_metadata_needs_no_options(action: str, golden: Callable[[str, str], Non
     assert run(AGENT, {"action": action}, Clock(), streams) == OK
     assert isinstance(streams.out, io.StringIO)
     golden("fence_vimha_redfish.xml", streams.out.getvalue())
+
+
+def test_metadata_imports_nothing_of_a_connection() -> None:
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['x', '-o', 'metadata']\n"
+    program += "from fence_agents.vimha_redfish import main\ntry: main()\nexcept SystemExit: print(*sys.modules)"
+    done = subprocess.run(["/usr/bin/python3", "-IS", "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "fence_agents.fencing.agent" in loaded
+    assert not loaded & {"ssl", "http", "socket", "json", "re", "typing", "dataclasses", "subprocess", "collections"}
 
 
 def test_password_sources_in_their_order(act: Act, switch: FakeSwitch, tmp_path: Path) -> None:

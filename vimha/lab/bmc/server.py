@@ -48,17 +48,17 @@ def serving(power: Power, config: BmcConfig) -> Iterator[None]:
     app = redfish.application(config, switch)
     socket_path = config.folder / "chassis.sock"
     with ExitStack() as stack:
-        chassis = stack.enter_context(ipmi.ChassisServer(socket_path, switch))
-        _run(stack, chassis)
+        _run(stack, ipmi.ChassisServer(socket_path, switch))
         with _inside(config.netns):
-            for listener in redfish.listeners(config, app):
-                stack.callback(listener.server_close)
-                _run(stack, listener)
+            listeners = redfish.listeners(config, app)
             for simulator in ipmi.start_simulators(config, socket_path):
                 stack.callback(simulator.wait, timeout=5)
                 stack.callback(simulator.terminate)
             for endpoint in config.endpoints:
                 ipmi.wait_answering(endpoint)
+        # Only now: a thread is born into its maker's namespace, and Power is to be called from the host's.
+        for listener in listeners:
+            _run(stack, listener)
         stack.callback(config.ready_file.unlink, missing_ok=True)
         write_atomic(config.ready_file, f"{os.getpid()}\n")
         yield
@@ -68,6 +68,7 @@ def _run(stack: ExitStack, server: ipmi.ChassisServer | BaseWSGIServer) -> None:
     """Let `server` serve in a thread until the stack unwinds."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
+    stack.callback(server.server_close)
     stack.callback(server.shutdown)
 
 
