@@ -41,7 +41,7 @@ _STANDARD = (
         "answer_timeout",
         "Seconds without one usable answer after which the device counts as failed",
         kind="second",
-        default="5",
+        default="10",
     ),
     Option("help", "Show this help and exit", kind="boolean", short="-h"),
 )

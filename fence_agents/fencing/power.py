@@ -49,7 +49,10 @@ class Device(ABC):
 
 
 class Timing:
-    """The two limits of every action, in seconds: `verify` for the whole, `answer` for a device's silence."""
+    """The two limits of every action, in seconds: `verify` for the whole, `answer` for a device's silence.
+
+    A single request gets half of `answer`; a slow BMC takes 3 s for a reset, and more while it is busy.
+    """
 
     def __init__(self, clock: Clock, verify: float, answer: float) -> None:
         self.clock = clock

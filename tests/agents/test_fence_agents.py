@@ -22,6 +22,7 @@ from vimha.render.agents import install
 pytestmark = pytest.mark.agents
 
 NETNS = f"vh-test-bmc-{os.getpid()}"
+NODE_NETNS = f"{NETNS}-node"
 NODES = ("c1", "c2", "c3")
 RNG = "/usr/share/cluster/relaxng/metadata.rng"
 ROUNDS = 10
@@ -175,6 +176,34 @@ def test_a_power_off_that_takes_a_while_is_waited_for(fence: Fence, power: FakeP
     power.takes = 0.5
     assert fence.act(agent, "off", "c1").returncode == 0
     assert not power.state["c1"]
+
+
+@pytest.fixture
+def wire(fence: Fence) -> Iterator[None]:
+    """A node's own kernel at 10.99.0.2, on a network of the fencing host; its end of the wire is `node0`."""
+    subprocess.run(["ip", "netns", "add", NODE_NETNS], check=True)
+    try:
+        for line in (
+            f"-n {NETNS} link add peer0 type veth peer name node0 netns {NODE_NETNS}",
+            f"-n {NETNS} address add 10.99.0.1/24 dev peer0",
+            f"-n {NODE_NETNS} address add 10.99.0.2/24 dev node0",
+            f"-n {NETNS} link set peer0 up",
+            f"-n {NODE_NETNS} link set node0 up",
+        ):
+            subprocess.run(["ip", *line.split()], check=True)
+        yield
+    finally:
+        subprocess.run(["ip", "netns", "delete", NODE_NETNS], check=True)
+
+
+def test_a_bmc_that_says_off_is_not_believed_while_the_node_answers(fence: Fence, wire: None) -> None:
+    """The BMC's fake power says off; the node's kernel is a real one, and stays up until its wire is cut."""
+    witness = {"node_addresses": "10.99.0.2", "power_timeout": "1"}
+    lie = fence.act("fence_vimha_redfish", "off", "c1", **witness)
+    assert lie.returncode == 1
+    assert "the BMC reports power off, but 10.99.0.2 still answers" in lie.stderr
+    subprocess.run(["ip", "-n", NODE_NETNS, "link", "set", "node0", "down"], check=True)
+    assert fence.act("fence_vimha_redfish", "off", "c1", **witness).returncode == 0
 
 
 def test_a_switch_that_is_stuck_is_an_error(fence: Fence, power: FakePower) -> None:

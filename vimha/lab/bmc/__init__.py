@@ -6,6 +6,6 @@ that switching power works as it does from the lab's command line. (`ip netns ex
 """
 
 from vimha.lab.bmc.config import BmcConfig, Endpoint, new_password
-from vimha.lab.bmc.start import start, wait_ready
+from vimha.lab.bmc.daemon import start, wait_ready
 
 __all__ = ["BmcConfig", "Endpoint", "new_password", "start", "wait_ready"]
