@@ -47,7 +47,7 @@ class Unit:
         self._ask("stop", "--no-block")
         if self._gone(deadline.sooner(min(grace_s, deadline.left() / 2))):
             return
-        self._ask("kill", "--kill-who=all", "--signal=KILL")
+        self._ask("kill", "--kill-whom=all", "--signal=KILL")
         if not self._gone(deadline):
             raise OcfError(GENERIC, f"processes of {self._name} outlive SIGKILL: see its node's kernel log")
 

@@ -51,7 +51,7 @@ def test_stop_kills_what_does_not_end(host: FakeHost) -> None:
         Unit(host, "haproxy").stop(0.5, Deadline(3, host.monotonic))
     assert host.kinds() == [
         "systemctl --no-ask-password --no-block stop haproxy.service",
-        "systemctl --no-ask-password --kill-who=all --signal=KILL kill haproxy.service",
+        "systemctl --no-ask-password --kill-whom=all --signal=KILL kill haproxy.service",
     ]
     assert host.now == pytest.approx(103.0, abs=0.1)
 
