@@ -21,7 +21,8 @@ from vimha.drill.outage import between, longest, windows
 from vimha.drill.probes import Prober, Target
 from vimha.drill.session import Order
 from vimha.drill.verdict import Outcome
-from vimha.lab.lab import Lab
+from vimha.lab.cabling import CLIENT
+from vimha.lab.labs import Lab
 from vimha.process import spawn
 from vimha.site.loading import load_valid
 from vimha.site.model import Pinned, Site
@@ -124,7 +125,7 @@ def keepalived(site: Site, rounds: int) -> list[float]:
             time.sleep(SETTLE_S)
             master = next(iter(site.nodes))
             target = Target("vip", "http", str(vip), port)
-            with Prober(lab.netns("cli"), [target], work / "probes") as prober:
+            with Prober(lab.netns(CLIENT), [target], work / "probes") as prober:
                 time.sleep(1)
                 fault = time.monotonic()
                 lab.power.off(master)

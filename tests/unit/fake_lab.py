@@ -61,6 +61,9 @@ class FakeLab:
     def port(self, node: str, port: str, up: bool) -> None:
         self.done.append(("port", node, port, up))
 
+    def active_port(self, node: str) -> str:
+        return "eth1"
+
     def plane(self, plane: str, up: bool) -> None:
         self.done.append(("plane", plane, up))
 

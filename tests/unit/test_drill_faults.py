@@ -25,7 +25,7 @@ def injected(fault: str, lab: FakeLab, service: str = "haproxy") -> list[tuple[o
         ("node-freeze", [("freeze", "c1")]),
         ("service-kill", [("c1", "kill", "-KILL", "41", "42")]),
         ("service-freeze", [("c1", "kill", "-STOP", "41", "42")]),
-        ("port-down", [("port", "c1", "eth0", False)]),
+        ("port-down", [("port", "c1", "eth1", False)]),
         ("plane-down", [("plane", "a", False)]),
         ("partition", [("partition", ("c1",), ("c2", "c3"))]),
         ("switchover", [("c2", "crm_attribute", "--node", "c1", "--name", "standby", "--update", "on")]),

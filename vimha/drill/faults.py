@@ -111,8 +111,7 @@ def _port_down(stage: Stage, roles: Roles, service: str) -> Injection:
 def active_port(stage: Stage, node: str) -> str:
     """The port of `node` that carries the first VIP's traffic: the bond's active leg, or the plane's own port."""
     site = stage.site
-    plane = list(site.planes).index(site.plane_of(stage.vip))
-    return site.ports_of(node)[0 if site.bond else plane]
+    return stage.machines.active_port(node) if site.bond else site.interface(node, site.plane_of(stage.vip))
 
 
 def _plane_down(stage: Stage, roles: Roles, service: str) -> Injection:

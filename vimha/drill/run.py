@@ -21,6 +21,7 @@ from vimha.drill.stage import Roles, Stage
 from vimha.drill.verdict import Limits, Outcome, Round
 from vimha.drill.witness import Watch
 from vimha.errors import VimhaError
+from vimha.lab.cabling import CLIENT, SWITCHES, Cabling
 from vimha.site.model import Site
 from vimha.timing.model import Budget
 
@@ -132,9 +133,9 @@ class Drill:
         with ExitStack() as stack:
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vimha-drill-")))
             namespaces = {node: machines.netns(node) for node in site.nodes}
-            bridges = [f"plane-{plane}" for plane in site.planes]
-            watch = stack.enter_context(Watch(namespaces, vips, machines.netns("net"), bridges, work / "witness"))
-            prober = stack.enter_context(Prober(machines.netns("cli"), targets(site), work / "probes"))
+            bridges = tuple(Cabling("", site).bridges.values())
+            watch = stack.enter_context(Watch(namespaces, vips, machines.netns(SWITCHES), bridges, work / "witness"))
+            prober = stack.enter_context(Prober(machines.netns(CLIENT), targets(site), work / "probes"))
             self._baseline(prober)
             injection = self.fault.prepare(self.stage, roles, self.service)
             fault_at, epoch = self.tools.clock(), self.tools.epoch()

@@ -10,19 +10,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vimha.cluster import apply, plan, simulate
+from vimha.cluster.document import parse_cib
+from vimha.cluster.live import read_cib
 from vimha.cluster.status import status
 from vimha.drill.faults import FAULTS
 from vimha.drill.run import Drill, Tools
 from vimha.drill.stage import Stage
 from vimha.drill.verdict import Outcome
+from vimha.errors import VimhaError
 from vimha.files import write_atomic
-from vimha.lab.lab import Lab
+from vimha.lab.labs import Lab
+from vimha.process import run
+from vimha.render import render, secrets
 from vimha.site.model import Site
 from vimha.timing.budget import budget
 from vimha.timing.model import Budget
 from vimha.timing.solve import solve
 
-Say = Callable[[str], object]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,20 @@ def lab_for(site: Site, name: str | None, say: Say) -> Iterator[Lab]:
     if name:
         yield Lab.open(name)
         return
-    lab = Lab.up(site, f"drill{os.getpid()}", say)
+    lab = Lab.up(site, f"drill{os.getpid()}", say, ephemeral=True)
     try:
+        bring_up(lab, say)
         yield lab
     finally:
         lab.down()
+
+
+def bring_up(lab: Lab, say: Say) -> None:
+    """Apply the lab's site to its cluster and wait until all of it runs; VimhaError when it does not."""
+    rendered = render.render(lab.site, solve(lab.site), secrets.corosync_authkey(lab.folder))
+    runner = lab.runner(next(iter(lab.site.nodes)))
+    done = apply.apply(plan.make(lab.site, rendered, runner), runner, [], progress=say)
+    say(f"site {lab.site.site} applied: {done.changes} objects, settled in {done.settled_s:.1f} s")
 
 
 def play(site: Site, orders: Sequence[Order], say: Say, lab_name: str | None = None) -> tuple[list[Outcome], Budget]:
@@ -73,12 +88,19 @@ def play(site: Site, orders: Sequence[Order], say: Say, lab_name: str | None = N
     return outcomes, allowed
 
 
-def health(stage: Stage) -> Sequence[str]:
-    """What keeps the stage's cluster from being healthy with working fencing; nothing when it is fit for a drill."""
-    off = [node for node in stage.nodes() if not stage.machines.power.is_on(node)]
-    if off:
-        return [f"{node} has no power" for node in off]
-    return status(stage.machines.runner(stage.nodes()[0])).problems
+def health(stage: Stage) -> tuple[str, ...]:
+    """What keeps the stage's cluster from a drill: no power, a problem, or something that Pacemaker has yet to do."""
+    dark = tuple(f"{node} has no power" for node in stage.nodes() if not stage.machines.power.is_on(node))
+    if dark:
+        return dark
+    runner = stage.machines.runner(stage.nodes()[0])
+    try:
+        if found := status(runner).problems:
+            return found
+        planned = simulate.schedule(parse_cib(read_cib(runner).encode(), "the live CIB"), run)
+    except VimhaError as error:
+        return (error.message,)
+    return tuple(f"still to do: {each.kind} {each.resource} on {each.node}" for each in planned.actions)
 
 
 def write_report(path: Path, outcomes: Sequence[Outcome], allowed: Budget) -> None:
