@@ -1,6 +1,7 @@
 """vimha/site/loading: from bytes to a site and findings, whatever the bytes are."""
 
 import os
+import time
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -209,6 +210,41 @@ def test_a_file_that_fits_nowhere_has_a_bounded_number_of_findings() -> None:
     findings = parse("".join(f"key{i}: x\n" for i in range(5000)).encode(), "f").findings
     assert len(findings) == 201
     assert {finding.code for finding in findings} == {"S004", "S005", "S060"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a" * 1000 + ": 1\n",
+        "a: " + "x" * 1_000_000,
+        MINIMAL + "objective: " + "5" * 900_000,
+        MINIMAL + "ports: [" + "eth0," * 40_000 + "]",
+        MINIMAL + "services:\n" + "".join(f"  s{i}: {{}}\n" for i in range(20_000)),
+        MINIMAL + "planes:\n" + "".join(f"  p{i}: 10.0.0.0/8\n" for i in range(12_000)),
+        "".join(f"k{i}: 1\n" for i in range(20_000)),
+        "[" * 1_000_000,
+        "? " * 500_000,
+        "- " * 500_000,
+    ],
+    ids=[
+        "long key",
+        "long value",
+        "long number",
+        "ports",
+        "services",
+        "planes",
+        "keys",
+        "deep",
+        "complex keys",
+        "lists",
+    ],
+)
+def test_hostile_files_cost_little_and_make_short_messages(content: str) -> None:
+    begun = time.process_time()
+    findings = parse(content.encode(), "f").findings
+    assert time.process_time() - begun < 5
+    assert findings
+    assert max(len(finding.message) + len(finding.remedy) for finding in findings[:1000]) < 1000
 
 
 def test_unreadable_files_are_usage_errors(tmp_path: Path) -> None:

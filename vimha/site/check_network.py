@@ -45,7 +45,8 @@ def node_addresses(site: Site) -> Iterator[Hit]:
                 yield Hit(rules.NO_PLANE, (*path, plane), message, did_you_mean(plane, site.planes), (PLANES,))
         missing = [plane for plane in site.planes if plane not in node.addresses]
         if missing:
-            message = f"`{name}` has no address in plane {', '.join(missing)}"
+            more = f" and {len(missing) - MAX_LINKS} more" if len(missing) > MAX_LINKS else ""
+            message = f"`{name}` has no address in plane {', '.join(missing[:MAX_LINKS])}{more}"
             yield Hit(rules.NO_ADDRESS, path, message, about=(PLANES,))
         for plane, address in node.addresses.items():
             if plane in site.planes:

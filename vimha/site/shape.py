@@ -6,7 +6,6 @@ left out, so that the rules that need the whole site can still speak; `Shaped.br
 the rules keep silent.
 """
 
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,8 +16,8 @@ from pydantic import ValidationError
 
 from vimha.findings import Finding
 from vimha.site import rules, schema
-from vimha.site.model import Name, Site
-from vimha.site.units import Milliseconds, parse_ms
+from vimha.site.mismatch import cut, guess_word, misfit, missing, show, spell, unknown
+from vimha.site.model import Site
 from vimha.site.yamltext import Path, Places
 
 _ROUNDS = 8
@@ -60,7 +59,7 @@ def shape(data: Any, places: Places) -> Shaped:
         except ValidationError as error:
             kinds: dict[Path, str] = {}
             for entry in error.errors(include_url=False, include_context=False, include_input=False):
-                kinds.setdefault(_path(entry["loc"]), entry["type"])
+                kinds.setdefault(_path(entry["loc"], entry["type"]), entry["type"])
             if len(kinds) > MAX_TOLD:
                 _tell_some(kinds, data, places, shaped)
                 break
@@ -86,12 +85,12 @@ def _forget_followers(kinds: dict[Path, str], data: dict[str, Any]) -> None:
     """Take from `kinds` what only follows from another mismatch: a missing key whose misspelt twin is there, and
     planes that could not be inferred from bad nodes.
     """
-    missing = [path for path, kind in kinds.items() if kind == "missing"]
+    absent = [path for path, kind in kinds.items() if kind == "missing"]
     if any(path[0] == "nodes" for path in kinds):
         kinds.pop(("planes",), None)
-    for path in missing:
-        unknown = [other for other, kind in kinds.items() if kind == "extra_forbidden" and other[:-1] == path[:-1]]
-        if any(_guess(str(other[-1]), [str(path[-1])]) for other in unknown):
+    for path in absent:
+        extra = [other for other, kind in kinds.items() if kind == "extra_forbidden" and other[:-1] == path[:-1]]
+        if any(guess_word(str(other[-1]), [str(path[-1])]) for other in extra):
             kinds.pop(path, None)
 
 
@@ -159,7 +158,7 @@ def _name_addresses(node: dict[str, Any], path: Path, planes: Sequence[str], pla
     """A list of addresses as a mapping by plane."""
     addresses = node["addresses"]
     if len(addresses) > len(planes):
-        extra = ", ".join(str(address) for address in addresses[len(planes) :])
+        extra = cut(", ".join(str(address) for address in addresses[len(planes) :]))
         message = f"{len(addresses)} addresses for {len(planes)} planes ({', '.join(planes)}): {extra} belongs to none"
         shaped.findings.append(rules.NO_ADDRESS.finding(places.at((*path, len(planes))), message))
         shaped.broken.append(path)
@@ -168,11 +167,12 @@ def _name_addresses(node: dict[str, Any], path: Path, planes: Sequence[str], pla
     node["addresses"] = dict(zip(planes, addresses, strict=False))
 
 
-def _path(loc: tuple[str | int, ...]) -> Path:
+def _path(loc: tuple[str | int, ...], kind: str) -> Path:
     """pydantic's `loc` as a path of the data: without its markers for union branches and keys."""
     path: Path = ()
     for step in loc:
-        if step == "[key]" or not schema.has_inside(path):
+        marker = step == "[key]" and kind != "extra_forbidden" and schema.is_named(path[:-1])
+        if marker or not schema.has_inside(path):
             break
         path = (*path, step)
     return path
@@ -185,74 +185,19 @@ def _tell(kind: str, path: Path, data: Any, places: Places, shaped: Shaped) -> _
         holder = holder[step]
     shaped.broken.append(path)
     if kind == "missing":
-        message = f"{spell(path[:-1])} has no `{path[-1]}`; expected: {schema.expected(schema.hint_at(path))}"
-        shaped.findings.append(rules.MISSING_KEY.finding(places.at(path[:-1]), message))
+        shaped.findings.append(missing(path, places))
         return _Repair(path[:-1])
     value = holder[path[-1]]
     if kind == "extra_forbidden":
-        shaped.findings.append(_unknown(path, holder, places))
-        guess = _guess(str(path[-1]), [name for name in schema.keys_at(path[:-1]) if name not in holder])
+        shaped.findings.append(unknown(path, holder, places))
+        guess = guess_word(str(path[-1]), [name for name in schema.keys_at(path[:-1]) if name not in holder])
         if guess:
             places.alias((*path[:-1], guess), path)
             shaped.broken.append((*path[:-1], guess))
         return _Repair(path, value, guess)
-    finding, meant = _mismatch(path, value, places)
+    finding, meant = misfit(path, value, places)
     shaped.findings.append(finding)
     return _Repair(path, meant)
-
-
-def _unknown(path: Path, holder: dict[str, Any], places: Places) -> Finding:
-    known = schema.keys_at(path[:-1])
-    guess = _guess(str(path[-1]), known)
-    remedy = f"Did you mean `{guess}`?" if guess else f"Known here: {', '.join(known)}."
-    if guess and guess in holder:
-        remedy = f"Did you mean `{guess}`? It is already given in line {places.at((*path[:-1], guess)).split(':')[-1]}."
-    message = f"{spell(path[:-1])} has no key `{path[-1]}`"
-    return rules.UNKNOWN_KEY.finding(places.at(path), message, remedy=remedy)
-
-
-def _mismatch(path: Path, value: Any, places: Places) -> tuple[Finding, Any]:
-    """The finding about a value that does not fit, and the value that was probably meant (None: no idea)."""
-    hint = schema.hint_at(path)
-    where = places.at(path)
-    if schema.is_named(path[:-1]) and not schema.is_name(path[-1]):
-        message = f"`{path[-1]}` cannot be a name; expected: {schema.expected(Name)}"
-        return rules.BAD_VALUE.finding(where, message), None
-    if schema.holds(hint, Milliseconds):
-        return _duration(path, value, where)
-    message = f"{spell(path)} is {show(value)}; expected: {schema.expected(hint)}"
-    words = schema.words_of(hint)
-    if isinstance(value, str) and (words or schema.holds(hint, IPv4Network)):
-        guess = _guess(value, words) if words else _network(value)
-        return rules.BAD_VALUE.finding(where, message, remedy=f"Did you mean `{guess}`?" if guess else ""), guess
-    if schema.takes(hint, value):
-        return rules.BAD_VALUE.finding(where, message), None
-    wrapped = [value] if schema.takes(hint, []) and isinstance(value, str) else None
-    remedy = f"Write [{value}]." if wrapped else ""
-    if schema.takes(hint, 0) and isinstance(value, str) and value.isdecimal():
-        return rules.WRONG_TYPE.finding(where, message, remedy=f"Write {value} without quotes."), int(value[:9])
-    return rules.WRONG_TYPE.finding(where, message, remedy=remedy), wrapped
-
-
-def _network(value: str) -> str | None:
-    """The subnet around an address with a prefix, which is how a host's own address is written."""
-    try:
-        return str(IPv4Network(value, strict=False))
-    except ValueError:
-        return None
-
-
-def _duration(path: Path, value: Any, where: str) -> tuple[Finding, Any]:
-    guess, remedy = None, ""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
-        guess = f"{value}s" if value < 100 else f"{value}ms"
-        remedy = f"Write {value}s or {value}ms, whichever is meant."
-    try:
-        parse_ms(value)
-        problem = "out of range"
-    except ValueError as error:
-        problem = str(error)
-    return rules.DURATION.finding(where, f"{spell(path)} is {show(value)}: {problem}", remedy=remedy), guess
 
 
 def _apply(repair: _Repair, data: Any, shaped: Shaped) -> None:
@@ -275,27 +220,3 @@ def _apply(repair: _Repair, data: Any, shaped: Shaped) -> None:
         _apply(_Repair(path[:-1]), data, shaped)
     else:
         del holder[path[-1]]
-
-
-def _guess(word: str, known: Sequence[str]) -> str | None:
-    close = difflib.get_close_matches(word.lower().replace("_", "-"), known, n=1, cutoff=0.6)
-    close = close or difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-def spell(path: Path) -> str:
-    """`path` as a reader would write it: nodes.control-1.ports[0]."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return f"`{text.lstrip('.')}`" if text else "the site"
-
-
-def show(value: Any) -> str:
-    """`value` in a message: its kind where that is what matters, cut short where it is long."""
-    if value is None:
-        return "empty"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:56]}...{text[-1]}"
