@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ class FakePower:
     def __init__(self) -> None:
         self.state = {"c1": True, "c2": True}
         self.broken = False
+        self.takes = 0.0
+        self.changes: list[tuple[str, bool]] = []
 
     def is_on(self, node: str) -> bool:
         return self.state[node]
@@ -34,7 +37,9 @@ class FakePower:
     def _change(self, node: str, on: bool) -> None:
         if self.broken:
             raise OSError("stuck")
+        time.sleep(self.takes)
         self.state[node] = on
+        self.changes.append((node, on))
 
 
 @pytest.fixture
@@ -92,9 +97,14 @@ def power() -> FakePower:
 
 
 @pytest.fixture
-def socket_path(power: FakePower, tmp_path: Path) -> Path:
+def switch(power: FakePower) -> Switch:
+    return Switch(power, power.state)
+
+
+@pytest.fixture
+def socket_path(switch: Switch, tmp_path: Path) -> Path:
     path = tmp_path / "chassis.sock"
-    server = ChassisServer(path, Switch(power, power.state))
+    server = ChassisServer(path, switch)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     return path
 
@@ -108,13 +118,14 @@ def control(socket_path: Path, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_chassis_control_reads_and_switches_one_node(socket_path: Path, power: FakePower) -> None:
+def test_chassis_control_reads_and_switches_one_node(socket_path: Path, switch: Switch, power: FakePower) -> None:
     assert control(socket_path, "c1", "get", "power") == (0, "power:1\n")
     assert control(socket_path, "c1", "set", "power", "0")[0] == 0
     assert power.state == {"c1": False, "c2": True}
     assert control(socket_path, "c1", "get", "power") == (0, "power:0\n")
     assert control(socket_path, "c1", "set", "reset", "1")[0] == 0
-    assert power.state["c1"]
+    switch.off("c1")
+    assert power.changes == [("c1", False), ("c1", False), ("c1", True), ("c1", False)]
 
 
 def test_what_chassis_control_cannot_do_is_an_error(socket_path: Path, power: FakePower) -> None:
@@ -124,6 +135,29 @@ def test_what_chassis_control_cannot_do_is_an_error(socket_path: Path, power: Fa
     power.broken = True
     assert control(socket_path, "c1", "set", "power", "0")[0] == 1
     assert power.state["c1"]
+
+
+def test_an_off_that_came_after_an_on_has_the_last_word(switch: Switch, power: FakePower) -> None:
+    power.takes = 0.4
+    for change in (switch.on, switch.cycle):
+        began = time.monotonic()
+        change("c1")
+        accepted = time.monotonic() - began
+        switch.off("c1")
+        assert power.changes[-2:] == [("c1", True), ("c1", False)]
+        assert not switch.is_on("c1")
+        assert accepted < (0.3 if change == switch.on else 0.7)
+
+
+def test_a_switch_works_on_after_a_failed_change(switch: Switch, power: FakePower) -> None:
+    power.broken = True
+    for change in (switch.off, switch.cycle):
+        with pytest.raises(OSError, match="stuck"):
+            change("c1")
+    switch.on("c1")
+    power.broken = False
+    switch.off("c1")
+    assert not switch.is_on("c1")
 
 
 def test_the_chassis_socket_is_for_root_only(socket_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The one way from a BMC to the lab's Power: one change at a time per node.
 
-Invariant: two fencers that power off the same node at once do it one after the other, and a power-on that came
-between them is not lost in the middle of a power-off.
+Invariant: changes of one node happen in the order in which they were accepted, each whole: a power-off that was
+accepted after a power-on is done after it, and so the state that it leaves stays. Off is done when it is
+acknowledged; on is only accepted, as a real BMC's is, since a fencing agent that asks for it holds up recovery.
 """
 
 import logging
@@ -22,21 +23,45 @@ class Switch:
         self._locks = {node: threading.Lock() for node in nodes}
 
     def is_on(self, node: str) -> bool:
+        """What Power says now."""
         return self._power.is_on(node)
 
     def off(self, node: str) -> None:
-        self._change(node, "off")
+        """Power off, done on return; raises what Power raises."""
+        with self._locks[node]:
+            self._off(node)
 
     def on(self, node: str) -> None:
-        self._change(node, "on")
+        """Accept a power-on, which follows at once; a failure of it is only logged."""
+        self._locks[node].acquire()
+        self._on_and_release(node)
 
     def cycle(self, node: str) -> None:
-        """Off, then on, with nobody in between."""
-        self._change(node, "off", "on")
+        """Off as `off`, then on as `on`, with nobody in between."""
+        self._locks[node].acquire()
+        try:
+            self._off(node)
+        except BaseException:
+            self._locks[node].release()
+            raise
+        self._on_and_release(node)
 
-    def _change(self, node: str, *wishes: str) -> None:
-        with self._locks[node]:
-            for wish in wishes:
-                began = time.monotonic()
-                (self._power.off if wish == "off" else self._power.on)(node)
-                log.info("%s: power %s in %.0f ms", node, wish, 1000 * (time.monotonic() - began))
+    def _off(self, node: str) -> None:
+        began = time.monotonic()
+        self._power.off(node)
+        log.info("%s: power off in %.0f ms", node, 1000 * (time.monotonic() - began))
+
+    def _on_and_release(self, node: str) -> None:
+        """Power on in a thread of its own, which gives back the lock that its maker took."""
+
+        def work() -> None:
+            began = time.monotonic()
+            try:
+                self._power.on(node)
+                log.info("%s: power on in %.0f ms", node, 1000 * (time.monotonic() - began))
+            except Exception:
+                log.exception("%s: power on failed", node)
+            finally:
+                self._locks[node].release()
+
+        threading.Thread(target=work, daemon=True).start()
