@@ -3,12 +3,13 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vimha.site.units import parse_ms, show_ms
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=10**9 - 1))
 def test_what_is_shown_is_parsed_again(value: int) -> None:
     assert parse_ms(show_ms(value)) == value
@@ -33,6 +34,7 @@ def test_a_fraction_is_refused_with_what_to_write(text: str, instead: str) -> No
         parse_ms(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=12))
 def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
     with contextlib.suppress(ValueError):
