@@ -26,7 +26,7 @@ from resource_agents.ocf.runtime import ERROR, INFO, log
 from resource_agents.ocf.system import System
 
 PUBLISH_S = 1.0
-"""The longest that publishing may hold up an action."""
+"""The longest that publishing may hold up an action; never more than half of what the action has left."""
 IFF_UP = 1
 
 
@@ -90,7 +90,7 @@ class Ports(Agent):
 
     def stop(self) -> int:
         """Watch no more. It succeeds even when Pacemaker's attribute daemon is away: failing would fence the node."""
-        trouble = self.attribute.clear(min(PUBLISH_S, self.deadline.left()))
+        trouble = self.attribute.clear(min(PUBLISH_S, self.deadline.left() / 2))
         if trouble:
             log(self.env, self.name, ERROR, f"{self.values['attribute']} may be left behind: {trouble[0]}")
         return OK
@@ -150,7 +150,7 @@ class Ports(Agent):
     def _publish(self, legs: Legs) -> list[str]:
         """Publish the number of usable legs; logs a change. Why publishing failed, if it did: the next call retries."""
         before = self.attribute.published()
-        trouble = self.attribute.publish(str(legs.usable), min(PUBLISH_S, self.deadline.left()))
+        trouble = self.attribute.publish(str(legs.usable), min(PUBLISH_S, self.deadline.left() / 2))
         if before != str(legs.usable):
             said = "; ".join([*legs.faults, *trouble])
             severity = ERROR if said else INFO

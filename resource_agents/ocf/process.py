@@ -11,6 +11,9 @@ from resource_agents.ocf.agent import GENERIC, Deadline, OcfError
 from resource_agents.ocf.system import KILL, TERM, System
 
 POLL_S = 0.02
+GONE = "gone"
+ALIVE = "alive"
+FROZEN = "frozen"
 
 
 class Process:
@@ -58,6 +61,13 @@ class Daemon:
         if process and (process.ticks == ticks or (not ticks and self._ours(process))):
             return process
         return next((other for other in self._all() if other.pid == other.session and self._ours(other)), None)
+
+    def state(self) -> str:
+        """GONE, ALIVE, or FROZEN: alive, but stopped by a signal."""
+        process = self.find()
+        if process is None:
+            return GONE
+        return FROZEN if process.frozen else ALIVE
 
     def record(self, pid: int) -> None:
         """Write the pid file for `pid`, so that it is known from any later process of the same number."""

@@ -16,7 +16,7 @@ from resource_agents.ocf.agent import (
     Parameter,
 )
 from resource_agents.ocf.http import connect, get_status, parse_target
-from resource_agents.ocf.process import Daemon
+from resource_agents.ocf.process import FROZEN, GONE, Daemon
 from resource_agents.ocf.system import System
 from resource_agents.ocf.unit import Unit
 
@@ -58,6 +58,7 @@ class Service(Agent):
         self.pid_file = self.values["pid"] or f"/run/vimha/{self.instance}.pid"
         self.unit = Unit(system, self.values["unit"]) if self.values["unit"] else None
         self.daemon = Daemon(system, self.command(), self.pid_file)
+        self.process = self.unit or self.daemon
 
     def command(self) -> list[str]:
         """The argument vector that starts the daemon, and by which it is known again."""
@@ -77,12 +78,12 @@ class Service(Agent):
 
     def monitor(self) -> int:
         """0 healthy, 1 lives but is frozen or does not answer 200, 7 does not live."""
-        process = None if self.unit else self.daemon.find()
-        if not (self.unit.alive() if self.unit else process):
+        state = self.process.state()
+        if state == GONE:
             self.reason = "" if self.probe else "no such process"
             return NOT_RUNNING
-        if process and process.frozen:
-            raise OcfError(GENERIC, f"process {process.pid} is stopped by a signal (state {process.state})")
+        if state == FROZEN:
+            raise OcfError(GENERIC, "stopped by a signal (state T): it lives, but serves nobody")
         wrong = self._sick(self.deadline.left() * CHECK_SHARE)
         if wrong:
             raise OcfError(GENERIC, wrong)
@@ -90,7 +91,7 @@ class Service(Agent):
 
     def start(self) -> int:
         """Start the daemon unless it lives, and wait until it answers 200."""
-        if not self._alive():
+        if self.process.state() == GONE:
             self._check()
             self._port_free()
             if self.unit:
@@ -100,7 +101,7 @@ class Service(Agent):
         wrong = "no answer yet"
         while self.deadline.left() > POLL_S:
             wrong = self._sick(min(ATTEMPT_S, self.deadline.left()))
-            if not self._alive():
+            if self.process.state() == GONE:
                 raise OcfError(GENERIC, f"it ended as it started: {self.complaint() or 'it gave no reason'}")
             if not wrong:
                 return OK
@@ -109,7 +110,7 @@ class Service(Agent):
 
     def stop(self) -> int:
         """End the daemon with all its children; 0 only when nothing is left of it."""
-        (self.unit or self.daemon).stop(self.grace_s, self.deadline)
+        self.process.stop(self.grace_s, self.deadline)
         return OK
 
     def validate_all(self) -> int:
@@ -123,9 +124,6 @@ class Service(Agent):
             self.unit.check()
         else:
             self.check_host()
-
-    def _alive(self) -> bool:
-        return self.unit.alive() if self.unit else self.daemon.find() is not None
 
     def _sick(self, timeout_s: float) -> str:
         """Why the service is not healthy; empty when it is."""

@@ -5,6 +5,7 @@ start, to stop, and about units that are not in system.slice.
 """
 
 from resource_agents.ocf.agent import GENERIC, INSTALLED, Deadline, OcfError
+from resource_agents.ocf.process import ALIVE, FROZEN, GONE, parse_stat
 from resource_agents.ocf.system import System
 
 SYSTEMCTL = "/usr/bin/systemctl"
@@ -20,14 +21,15 @@ class Unit:
         self._system = system
         self._name = name if "." in name else f"{name}.service"
 
-    def alive(self) -> bool:
-        """True when a process of the unit lives."""
-        found = [self._system.read(f"{root}/system.slice/{self._name}/cgroup.procs") for root in CGROUPS]
-        if any(found):
-            return True
-        if any(text is not None for text in found):
-            return False
-        return self._ask("is-active", "--quiet")[0] == 0
+    def state(self) -> str:
+        """GONE, ALIVE, or FROZEN when every process of the unit is stopped by a signal."""
+        pids = self._pids()
+        if pids is None:
+            return GONE if self._ask("is-active", "--quiet")[0] else ALIVE
+        processes = [process for pid in pids if (process := parse_stat(self._system.read(f"/proc/{pid}/stat") or ""))]
+        if not processes:
+            return GONE
+        return FROZEN if all(process.frozen for process in processes) else ALIVE
 
     def check(self) -> None:
         """OcfError(INSTALLED) unless systemd knows the unit."""
@@ -43,16 +45,26 @@ class Unit:
             raise OcfError(GENERIC, f"systemctl start {self._name}: {text.strip() or f'exit {code}'}")
 
     def stop(self, grace_s: float, deadline: Deadline) -> None:
-        """Stop the unit: as it wishes for `grace_s`, then SIGKILL to all of it; OcfError(GENERIC) if some is left."""
+        """Stop the unit: as it wishes for `grace_s`, then by SIGKILL, at once when it is frozen.
+
+        OcfError(GENERIC) when a process of it is left at the deadline.
+        """
+        frozen = self.state() == FROZEN
         self._ask("stop", "--no-block")
-        if self._gone(deadline.sooner(min(grace_s, deadline.left() / 2))):
+        if not frozen and self._gone(deadline.sooner(min(grace_s, deadline.left() / 2))):
             return
         self._ask("kill", "--kill-whom=all", "--signal=KILL")
         if not self._gone(deadline):
             raise OcfError(GENERIC, f"processes of {self._name} outlive SIGKILL: see its node's kernel log")
 
+    def _pids(self) -> list[str] | None:
+        """The unit's processes; None when it has no cgroup in system.slice."""
+        found = [self._system.read(f"{root}/system.slice/{self._name}/cgroup.procs") for root in CGROUPS]
+        known = [text.split() for text in found if text is not None]
+        return max(known, key=len) if known else None
+
     def _gone(self, deadline: Deadline) -> bool:
-        while self.alive():
+        while self.state() != GONE:
             if not deadline.left():
                 return False
             self._system.sleep(POLL_S)

@@ -79,7 +79,7 @@ def test_frozen_is_failed_at_once_and_stops_at_once(haproxy: Resource) -> None:
     os.kill(haproxy.pid, signal.SIGSTOP)
     answer = haproxy("monitor")
     assert answer.code == 1
-    assert "stopped by a signal" in answer.reason
+    assert answer.reason == "stopped by a signal (state T): it lives, but serves nobody"
     assert answer.took_s < 0.5
     stopped = haproxy("stop")
     assert stopped.code == 0

@@ -178,7 +178,7 @@ def measure(rounds: int) -> list[Cost]:
 
 def cost(name: str, values: list[float]) -> Cost:
     tenths = statistics.quantiles(values, n=10)
-    return Cost(name, *(round(value, 2) for value in (statistics.median(values), tenths[0], tenths[8])), len(values))
+    return Cost(name, round(statistics.median(values), 2), round(tenths[0], 2), round(tenths[8], 2), len(values))
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ class FakeHost(System):
         super().__init__(str(root))
         self.now = 100.0
         self.commands: list[list[str]] = []
+        self.times: list[float] = []
         self.answers: dict[str, tuple[int, str]] = {}
         self.signals: list[tuple[int, int]] = []
         self.on_signal: Callable[[int, int], None] = lambda pid, number: None
@@ -27,6 +28,7 @@ class FakeHost(System):
 
     def run(self, argv: Sequence[str], timeout_s: float) -> tuple[int, str]:
         self.commands.append(list(argv))
+        self.times.append(self.now)
         return self.answers.get(Path(argv[0]).name, (0, ""))
 
     def signal(self, pid: int, number: int) -> None:

@@ -102,6 +102,7 @@ def test_a_start_that_ends_at_once_says_why(host: FakeHost) -> None:
 
 @pytest.mark.parametrize(("text", "code"), [("", NOT_RUNNING), ("42\n", GENERIC)])
 def test_a_unit_is_watched_by_its_cgroup_and_its_health(host: FakeHost, text: str, code: int) -> None:
+    host.put_process(42, ["/usr/sbin/haproxy", "-Ws"])
     host.put("/sys/fs/cgroup/system.slice/haproxy.service/cgroup.procs", text)
     env = {"OCF_RESKEY_unit": "haproxy", "OCF_RESKEY_health": "127.0.0.1:9"}
     assert runtime.invoke(Haproxy, "monitor", env, host)[0] == code
