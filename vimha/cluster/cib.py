@@ -5,6 +5,7 @@ templates and id-refs followed, meta attributes inherited from group, clone and 
 values taken. Sets that hold under a rule only are left out, except where a caller asks for all values.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,7 @@ class Operation:
     on_fail: str
     interval: str
     timeout: str | None
+    enabled: bool
 
     @property
     def interval_ms(self) -> int:
@@ -59,6 +61,11 @@ class Primitive:
         return self.agent.startswith("stonith:")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The ids by which a constraint can mean it: its own, and those of what it is inside of."""
+        return (self.id, *(parent.get("id", "") for parent in self.parents))
+
+    @property
     def top(self) -> str:
         """The id of the outermost resource that this one is part of: its clone's, its group's, or its own."""
         return self.parents[-1].get("id", "") if self.parents else self.id
@@ -71,6 +78,13 @@ class Primitive:
     def operation(self, name: str) -> Operation | None:
         """The first operation called `name`."""
         return next((each for each in self.operations if each.name == name), None)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it is meant to run: neither switched off nor unmanaged, by itself or by what it is inside of."""
+        return self.meta.get("target-role", "Started").lower() != "stopped" and is_true(
+            self.meta.get("is-managed", "true")
+        )
 
     def timeout_ms(self, name: str) -> int:
         """How long `name` may take, in milliseconds."""
@@ -116,6 +130,20 @@ class Cib:
         found = self.configuration.find("crm_config")
         return {} if found is None else self._values(found, "cluster_property_set")
 
+    @cached_property
+    def version(self) -> tuple[int, ...]:
+        """Pacemaker's version as its DC wrote it, such as (2, 1, 5); 2.1 where no DC has run yet."""
+        numbers = re.findall(r"\d+", self.properties.get("dc-version", "").partition("-")[0])
+        return tuple(int(number) for number in numbers[:3]) or (2, 1)
+
+    @property
+    def is_fencing(self) -> bool:
+        """Whether fencing is on; Pacemaker 3.0.2 calls it fencing-enabled, and reads both names."""
+        return is_true(
+            self.properties.get("fencing-enabled" if self.version >= (3, 0, 2) else "", "")
+            or self.properties.get("stonith-enabled", "true")
+        )
+
     def property_id(self, name: str) -> str:
         """The id of the nvpair that sets property `name`, or `crm_config` where it is left at its default."""
         for pair in self.configuration.iterfind("crm_config/cluster_property_set/nvpair"):
@@ -138,6 +166,52 @@ class Cib:
     def levels(self) -> tuple[Element, ...]:
         """The fencing topology's levels."""
         return tuple(self.configuration.iterfind("fencing-topology/fencing-level"))
+
+    @cached_property
+    def located(self) -> dict[str, list[Element]]:
+        """The location constraints by the resource that they name."""
+        found: dict[str, list[Element]] = {}
+        for each in self.constraints:
+            if each.tag == "rsc_location":
+                for name in self.named(each, "rsc"):
+                    found.setdefault(name, []).append(each)
+        return found
+
+    @cached_property
+    def anchors(self) -> dict[str, set[str]]:
+        """For each resource what must be on its node first: what it is colocated with at INFINITY, the members of a
+        group before it, a clone's or group's members for the whole.
+        """
+        found: dict[str, set[str]] = {}
+        for each in self.constraints:
+            if each.tag == "rsc_colocation" and score(each.get("score")) >= score("INFINITY"):
+                in_sets = self.named(each)
+                for name in self.named(each, "rsc"):
+                    found.setdefault(name, set()).update(in_sets, self.named(each, "with-rsc"))
+        for primitive in self.primitives.values():
+            for parent in primitive.parents:
+                found.setdefault(parent.get("id", ""), set()).add(primitive.id)
+                if parent.tag == "group":
+                    before = [each.get("id", "") for each in parent.iterfind("primitive")]
+                    found.setdefault(primitive.id, set()).update(before[: before.index(primitive.id)])
+        return found
+
+    def named(self, constraint: Element, *attributes: str) -> set[str]:
+        """The ids that `constraint` names in `attributes` (rsc, with-rsc, ...) and in resource sets, tags resolved."""
+        found = {constraint.get(each, "") for each in attributes}
+        found |= {each.get("id", "") for each in constraint.iterfind("resource_set/resource_ref")}
+        if constraint.get("rsc-pattern"):
+            found |= {name for each in self.primitives.values() for name in each.names}
+        for name in found & self._tags.keys():
+            found |= self._tags[name]
+        return found - {""}
+
+    @cached_property
+    def _tags(self) -> dict[str, set[str]]:
+        return {
+            tag.get("id", ""): {each.get("id", "") for each in tag.iterfind("obj_ref")}
+            for tag in self.configuration.iterfind("tags/tag")
+        }
 
     def members(self, resource: str) -> set[str]:
         """The primitives that make up `resource`: itself, or those inside of it."""
@@ -182,6 +256,7 @@ class Cib:
                     values.get("on-fail", ""),
                     values.get("interval", "0"),
                     values.get("timeout"),
+                    is_true(values.get("enabled", "true")),
                 )
 
     def _followed(self, element: Element) -> Element:
