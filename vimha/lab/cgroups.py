@@ -54,6 +54,11 @@ class Group:
                 found.update(int(pid) for pid in listing.read_text().split())
         return tuple(sorted(found - {0}))
 
+    def running(self) -> tuple[int, ...]:
+        """Those of `pids` that can still execute an instruction: a dying process has given its memory back long before
+        the kernel has taken its namespaces apart (20 ms against 100 for a machine's init)."""
+        return tuple(pid for pid in self.pids() if has_memory(pid))
+
     def freeze(self) -> None:
         """Stop every process of the group, without a signal that they could see; VimhaError after 2 s."""
         self._switch(frozen=True)
@@ -94,6 +99,14 @@ class Group:
         if self.is_v2:
             return "frozen 1" in (folder / "cgroup.events").read_text().splitlines()
         return (folder / "freezer.state").read_text().strip() == "FROZEN"
+
+
+def has_memory(pid: int) -> bool:
+    """Whether process `pid` exists and still has an address space (proc(5): statm is all zero without one)."""
+    try:
+        return Path(f"/proc/{pid}/statm").read_text().split()[0] != "0"
+    except OSError:
+        return False
 
 
 def _folders(top: Path) -> Iterator[Path]:

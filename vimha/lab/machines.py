@@ -8,7 +8,6 @@ Measured on 2 cores: power off 15-30 ms, boot to userspace 0.5-1 s, a command in
 
 import fcntl
 import json
-import os
 import signal
 import sys
 import time
@@ -109,17 +108,16 @@ class Machines:
         with self._one_at_a_time(node):
             self._network.cut(node)
             group = Group(f"{self._lab}/{node}")
-            if (init := self._init(node)) is not None:
-                os.kill(init, signal.SIGKILL)
             end = time.monotonic() + DEATH_S
-            while group.pids() or self._supervisor(places) is not None:
+            while True:
                 group.kill()
+                if not (left := group.running()) and self._supervisor(places) is None:
+                    break
                 if time.monotonic() > end:
-                    raise VimhaError(f"{node} still runs {DEATH_S:g} s after its power was cut", str(group.pids()))
+                    raise VimhaError(f"{node}: processes {left} survive the loss of power for {DEATH_S:g} s")
                 time.sleep(_POLL_S)
             places.supervisor.unlink(missing_ok=True)
-            self._network.unplug(node)
-            group.remove()
+            self._network.abandon(node)
 
     def freeze(self, node: str) -> None:
         """Stop every process of `node` where it stands; its kernel still answers ARP and accepts connections."""
@@ -164,7 +162,7 @@ class Machines:
 
     def _init(self, node: str) -> int | None:
         """The machine's init by this host's numbers: the process that is number 1 in its own namespace."""
-        return next((pid for pid in Group(f"{self._lab}/{node}").pids() if _is_init(pid)), None)
+        return next((pid for pid in Group(f"{self._lab}/{node}").running() if _is_init(pid)), None)
 
     def _init_or_off(self, node: str) -> int:
         self.places(node)

@@ -55,7 +55,8 @@ class Network:
 
     def plug(self, node: str) -> None:
         """Make `node`'s namespace with all its cables, as an unpowered chassis that is cabled up."""
-        self.unplug(node)
+        self.abandon(node)
+        batch([f"link delete {cable.outer}" for cable in self.cabling.cables(node)], self._switches, force=True)
         name = self.cabling.netns(node)
         batch([f"netns add {name}"])
         self._connect(node)
@@ -69,10 +70,10 @@ class Network:
         if self._is_plugged(node):
             batch([f"link set {cable.outer} down" for cable in self.cabling.cables(node)], self._switches, force=True)
 
-    def unplug(self, node: str) -> None:
-        """Remove `node`'s namespace and cables; nothing happens when there are none."""
+    def abandon(self, node: str) -> None:
+        """Remove `node`'s namespace; nothing happens when there is none. The kernel takes the cables apart later (it
+        needs 80 ms, which a power-off shall not wait for), the next `plug` takes what is left."""
         if self._is_plugged(node):
-            batch([f"link delete {cable.outer}" for cable in self.cabling.cables(node)], self._switches, force=True)
             batch([f"netns delete {self.cabling.netns(node)}"], force=True)
 
     @property

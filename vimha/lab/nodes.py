@@ -14,10 +14,12 @@ from xml.etree import ElementTree as ET
 from vimha.files import write_atomic
 from vimha.render.model import Rendered
 from vimha.render.render import write_node
-from vimha.site.model import Site
+from vimha.site.model import FenceAgent, Site
 from vimha.timing.model import Timings
 
 CIB = "/var/lib/pacemaker/cib/cib.xml"
+TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
+"""The authorities that a Debian host trusts: the only ones that fence_redfish can be told of."""
 _NAMESPACE = uuid.UUID("6f1d6b0e-6d0f-5c2b-9a4e-76696d686101")
 """The root of the labs' machine-ids, which are the same for the same lab and node."""
 
@@ -79,6 +81,9 @@ def furnish(root: Path, node: str, furniture: Furniture) -> None:
         (root / path.lstrip("/")).write_text(text)
     for path, content in furniture.secrets.items():
         write_atomic(root / path.lstrip("/"), content, 0o600)
+    if furniture.site.fencing.agent is FenceAgent.REDFISH and furniture.site.fencing.ca_file:
+        with (root / TRUSTED.lstrip("/")).open("ab") as file:
+            file.write(furniture.secrets[furniture.site.fencing.ca_file])
     place = root / CIB.lstrip("/")
     write_atomic(place, furniture.cib, 0o600)
     owner = place.parent.stat()

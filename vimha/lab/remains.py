@@ -100,12 +100,12 @@ def teardown(name: str) -> None:
 def _kill_machines(name: str) -> None:
     end = time.monotonic() + DEATH_S
     top = Group(name)
-    while top.pids():
+    while top.running():
         for folder in top.folders()[0].iterdir():
             if folder.is_dir():
                 Group(f"{name}/{folder.name}").kill()
         if time.monotonic() > end:
-            raise VimhaError(f"lab {name}: processes {top.pids()} survive SIGKILL for {DEATH_S:g} s")
+            raise VimhaError(f"lab {name}: processes {top.running()} survive SIGKILL for {DEATH_S:g} s")
         time.sleep(_POLL_S)
 
 
