@@ -167,7 +167,7 @@ class Machines:
     def _init_or_off(self, node: str) -> int:
         self.places(node)
         if (init := self._init(node)) is None:
-            raise VimhaError(f"{node} is off", f"It has no power in lab {self._lab}.")
+            raise VimhaError(f"{node} is off", f"vimha lab power on {node} --lab {self._lab}")
         return init
 
     @contextmanager

@@ -31,6 +31,10 @@ _POLL_S = 0.01
 _NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 
 
+class BusyError(VimhaError):
+    """Another run is at work on the lab."""
+
+
 def check_name(name: str) -> None:
     """UsageError unless `name` can name a lab: a dash would make vh-LAB-NODE ambiguous."""
     if not _NAME.fullmatch(name):
@@ -39,7 +43,11 @@ def check_name(name: str) -> None:
 
 def names() -> tuple[str, ...]:
     """Every lab that has something on this host, complete or not."""
-    found = {path.name for folder in (STATE, DISKS) if folder.is_dir() for path in folder.iterdir() if path.is_dir()}
+    folders = [folder for folder in (STATE, DISKS) if folder.is_dir()]
+    try:
+        found = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+    except PermissionError:
+        raise VimhaError("labs can only be used by root", "Run it with sudo.") from None
     return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
 
 
@@ -62,7 +70,7 @@ def sweep() -> tuple[str, ...]:
     """Remove every leftover that no other run is busy with; returns the names."""
     removed = []
     for name in names():
-        with suppress(VimhaError), locked(name):
+        with suppress(BusyError), locked(name):
             if is_leftover(name):
                 teardown(name)
                 removed.append(name)
@@ -71,13 +79,13 @@ def sweep() -> tuple[str, ...]:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Alone at work on the lab called `name`; VimhaError at once when another run is."""
+    """Alone at work on the lab called `name`; BusyError at once when another run is."""
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (STATE / f"{name}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise VimhaError(
+            raise BusyError(
                 f"another run is taking lab {name} up or down", "Wait for it, or use another --name."
             ) from None
         yield
