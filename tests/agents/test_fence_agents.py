@@ -304,14 +304,13 @@ def test_stonith_admin_validates_and_refuses_without_credentials(fence: Fence) -
 
 def test_off_is_verified_faster_than_by_the_agents_of_the_distribution(fence: Fence) -> None:
     """Also prints the figures (pytest -s): median seconds of ten, each started on a node that is on."""
-    medians = {}
-    for agent in ALL:
-        times = []
-        for _ in range(ROUNDS):
+    times: dict[str, list[float]] = {agent: [] for agent in ALL}
+    for _ in range(ROUNDS):
+        for agent in ALL:
             fence.act("fence_vimha_redfish", "on", "c1")
             began = time.monotonic()
             assert fence.act(agent, "off", "c1").returncode == 0
-            times.append(time.monotonic() - began)
-        medians[agent] = statistics.median(times)
-    print({agent: round(seconds, 3) for agent, seconds in medians.items()})
+            times[agent].append(time.monotonic() - began)
+    medians = {agent: round(statistics.median(values), 3) for agent, values in times.items()}
+    print(medians)
     assert medians["fence_vimha_redfish"] == min(medians.values())
