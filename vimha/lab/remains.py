@@ -93,10 +93,10 @@ def locked(name: str) -> Iterator[None]:
 
 def teardown(name: str) -> None:
     """Remove all of the lab called `name`: processes, mounts, namespaces, files. May be repeated."""
-    _end(_daemons(name), signal.SIGTERM)
+    _kill(_daemons(name))
     _kill_machines(name)
     spaces = tuple(path.name for path in NETNS.glob(f"vh-{name}-*")) if NETNS.is_dir() else ()
-    _end([pid for space in spaces for pid in _inside(space)], signal.SIGKILL)
+    _kill([pid for space in spaces for pid in _inside(space)])
     for mount in sorted(mounts_below(DISKS / name), reverse=True):
         run(["umount", "--lazy", mount])
     delete_all(spaces)
@@ -132,13 +132,11 @@ def _inside(space: str) -> list[int]:
     return [int(word) for word in run(["ip", "netns", "pids", space]).out.split()]
 
 
-def _end(pids: list[int], number: int) -> None:
-    """Signal `pids`; SIGKILL those that have not ended within half a second."""
-    for each, wait_s in ((number, 0.5), (signal.SIGKILL, DEATH_S)):
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, each)
-        end = time.monotonic() + wait_s
-        while pids and time.monotonic() < end:
-            pids = [pid for pid in pids if start_time(pid)]
-            time.sleep(_POLL_S if pids else 0)
+def _kill(pids: list[int]) -> None:
+    """SIGKILL, and wait: nothing of a lab has anything to save."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + DEATH_S
+    while any(start_time(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(_POLL_S)
