@@ -9,7 +9,8 @@ from _collections_abc import Callable, Mapping
 
 from resource_agents.ocf.system import System
 
-# Exit codes: OCF 1.1, "Exit status codes"; what Pacemaker makes of each: reference in docs/architecture.md.
+# Exit codes of OCF 1.1. Pacemaker recovers from 1 and 7, bans the node for 2, 4 and 5, stops the resource everywhere
+# for 6, and takes 190 for success that it shows as degraded.
 OK = 0
 GENERIC = 1
 ARGS = 2

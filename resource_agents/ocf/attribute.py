@@ -12,7 +12,7 @@ from resource_agents.ocf.system import System
 
 UPDATER = "/usr/sbin/attrd_updater"
 FOLDER = "/run/resource-agents"
-REFRESH_S = 10.0
+REFRESH_S = 5.0
 
 
 class Attribute:

@@ -1,8 +1,8 @@
 """This host, as agents see it: the only door to files, processes and time.
 
 Invariant: nothing here waits longer than it was told to, and no child is left behind unreaped. `root` prefixes every
-path that is read or written, for tests. Only modules that are built into the interpreter are imported: this file is on
-the path of every monitor.
+path that is read or written, for tests. Only modules that are built into the interpreter are imported, and
+_collections_abc, which `os` has loaded already (collections.abc costs 2 ms more): this file is on every monitor's path.
 """
 
 import os

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,18 +34,20 @@ config_file = /etc/glance/glance-api-paste.ini
 
 
 @pytest.fixture(scope="module")
-def folder(root_user: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Configuration and database of a glance-api of our own, all of them the user glance's."""
-    folder = tmp_path_factory.mktemp("glance")
-    (folder / "images").mkdir()
-    config = folder / "glance-api.conf"
-    config.write_text(CONFIG.format(folder=folder))
-    checked(run(["glance-manage", "--config-file", str(config), "db_sync"], timeout_s=120))
-    for path in [folder, *folder.rglob("*")]:
-        shutil.chown(path, "glance")
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
-    return folder
+def folder(root_user: None) -> Iterator[Path]:
+    """Configuration and database of a glance-api of our own, all of them the user glance's.
+
+    Not under pytest's own folder: only root may enter that.
+    """
+    with tempfile.TemporaryDirectory(prefix="vimha-glance-") as name:
+        folder = Path(name)
+        (folder / "images").mkdir()
+        config = folder / "glance-api.conf"
+        config.write_text(CONFIG.format(folder=folder))
+        checked(run(["glance-manage", "--config-file", str(config), "db_sync"], timeout_s=120))
+        for path in [folder, *folder.rglob("*")]:
+            shutil.chown(path, "glance")
+        yield folder
 
 
 @pytest.fixture
