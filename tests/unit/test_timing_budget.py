@@ -214,6 +214,12 @@ def test_solved_timings_fit_or_the_classes_that_do_not_are_findings(of: Site) ->
     assert timings.fence_off > of.fencing.off_worst
 
 
+@given(sites)
+def test_no_solved_link_flaps(of: Site) -> None:
+    timings = solve(of)
+    assert not formulas.knet_flaps(timings.link_ping, timings.link_timeout)
+
+
 def speeds(timings: Timings) -> tuple[int, ...]:
     checks, monitor = timings.checks, timings.haproxy
     return (

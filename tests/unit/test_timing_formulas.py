@@ -33,18 +33,18 @@ def test_the_lowest_token_is_the_one_whose_retransmission_corosync_accepts() -> 
     assert formulas.retransmit(formulas.LOWEST_TOKEN - 1) < 30
 
 
-def test_knet_gives_up_a_link_after_two_pings() -> None:
-    assert (formulas.knet_ping_interval(1000), formulas.knet_link_dead(1000)) == (250, 500)
+@pytest.mark.parametrize(
+    ("ping", "timeout", "flaps"),
+    [(75, 150, True), (100, 200, True), (125, 250, False), (250, 500, False), (250, 400, True)],
+)
+def test_a_ping_timeout_within_knets_tick_makes_links_flap(ping: int, timeout: int, flaps: bool) -> None:
+    """75/150 is what corosync computes for a token of 300 ms, and was seen to flap every 9 s; 250/500 was stable."""
+    assert formulas.knet_flaps(ping, timeout) is flaps
 
 
 @given(st.integers(126, 300_000))
 def test_consensus_is_never_below_what_corosync_asks_for(token: int) -> None:
     assert token * 1.2 <= formulas.consensus_default(token) < token * 1.2 + 1
-
-
-@given(st.integers(126, 300_000))
-def test_a_link_dies_before_its_node(token: int) -> None:
-    assert formulas.retransmit(token) < formulas.knet_link_dead(token) < token
 
 
 def test_haproxys_default_checks_take_six_seconds_to_see_a_hang() -> None:

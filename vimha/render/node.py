@@ -2,8 +2,8 @@
 
 Invariant: a node's haproxy never sends a request to an instance that its service's policy does not run.
 
-corosync.conf: both planes are knet links in passive mode (link 0 carries the traffic, link 1 takes over after half a
-token); two nodes get two_node, which implies wait_for_all: a node that starts alone must not serve, for its peer may
+corosync.conf: both planes are knet links in active mode (every message goes over both), so that the loss of a plane
+loses no token, however short the token is; two nodes get two_node, which implies wait_for_all: a node that starts alone must not serve, for its peer may
 be serving. With three or more votes wait_for_all stays off, so that a site comes back after a power loss even when
 one node does not.
 

@@ -14,8 +14,12 @@ JOIN = 50
 """corosync's `join` default: how long a node waits for join messages, corosync.conf(5)."""
 CONSENSUS_FACTOR = 1.2
 """corosync's default consensus is 1.2 token, and the smallest that corosync.conf(5) allows for three nodes or more."""
-KNET_PONGS = 2
-"""knet_pong_count's default, corosync.conf(5)."""
+KNET_TICK = 200
+"""knet looks at its links every 200 ms and no more often, however short their ping interval (libknet,
+KNET_THREADS_TIMERES): the last answer is up to a tick old when it is looked at."""
+KNET_BACKOFF_S = 9
+"""A link that has just come up is judged by ten times its ping timeout, one less every second (libknet,
+KNET_LINK_PONG_TIMEOUT_BACKOFF): a timeout that is too short shows only now."""
 ARP_MISSES = 2
 """The bonding driver takes a port down after this many silent arp_intervals (arp_missed_max, bonding.rst)."""
 
@@ -47,14 +51,23 @@ def pause_tolerated(token_eff: int) -> int:
     return token_eff // 2
 
 
-def knet_ping_interval(token_eff: int) -> int:
-    """How often knet pings each link (totemconfig.c)."""
-    return token_eff // (KNET_PONGS * 2)
+def knet_timeout_default(token_eff: int) -> int:
+    """The ping timeout that corosync computes by itself, token / pong count (2) (totemconfig.c)."""
+    return token_eff // 2
 
 
-def knet_link_dead(token_eff: int) -> int:
-    """How long a silent link counts as alive (knet_ping_timeout, totemconfig.c)."""
-    return token_eff // KNET_PONGS
+def knet_flaps(ping_interval: int, ping_timeout: int) -> bool:
+    """Whether a healthy link goes down again KNET_BACKOFF_S after it has come up: its timeout is over before a second
+    answer can be there. All links do so at once, and the token is lost; seen with corosync 3.1.7 and libknet 1.25 at
+    a token of 300 ms, whose automatic timeout is 150 ms.
+    """
+    ticks = -(-ping_interval // KNET_TICK)
+    return ping_timeout <= ticks * KNET_TICK
+
+
+def knet_link_dead(ping_timeout: int) -> int:
+    """How long a silent link is used, at worst: its timeout, seen at the next tick."""
+    return ping_timeout + KNET_TICK
 
 
 def monitor_crash(operations: Operations, runtime: int) -> int:

@@ -20,12 +20,13 @@ def margins(site: Site, timings: Timings) -> tuple[Margin, ...]:
     """The margins of `timings` on `site`, in the order of what they protect: nodes, links, processes."""
     shape = Shape.of(site)
     token_eff = formulas.token_effective(timings.token, timings.token_coefficient, shape.nodes)
-    pause, link = formulas.pause_tolerated(token_eff), formulas.knet_link_dead(token_eff)
+    pause = formulas.pause_tolerated(token_eff)
     entries: tuple[Margin, ...] = (
         Margin("corosync not scheduled", pause, "past token / 2 a node distrusts its own view and forms a new one"),
         Margin("node silent", token_eff - formulas.retransmit(token_eff), "past the token timeout, less one"
                " retransmission, its peers fence it"),
-        Margin("link silent", link, "past knet's ping timeout (token / 2) traffic takes the other link"),
+        Margin("link silent", timings.link_timeout, "past knet's ping timeout the link counts as down; the other one"
+               " has carried every message too"),
         _timeout("haproxy's monitor", timings.haproxy.monitor_timeout, MONITOR_RUN.typical, "haproxy moves"),
         _timeout("VIP's monitor", timings.vip.monitor_timeout, VIP_MONITOR_RUN.typical, "the VIP moves"),
     )  # fmt: skip

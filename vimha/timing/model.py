@@ -34,13 +34,16 @@ class Checks:
 class Timings:
     """Every timing that vimha writes into an artefact, in milliseconds.
 
-    token, token_coefficient, consensus: corosync.conf(5). dc_deadtime, failure_timeout: Pacemaker properties.
+    token, token_coefficient, consensus: corosync.conf(5). link_ping, link_timeout: knet_ping_interval and
+    knet_ping_timeout of each of corosync's links. dc_deadtime, failure_timeout: Pacemaker properties.
     fence_off: the fence device's off operation, from request to verified off.
     """
 
     token: int
     token_coefficient: int
     consensus: int
+    link_ping: int
+    link_timeout: int
     vip: Operations
     haproxy: Operations
     api: Operations

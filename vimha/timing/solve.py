@@ -33,6 +33,10 @@ RESERVE = 0.2
 """The share of the objective that the solver leaves unspent where it can."""
 MASKED_SHARE = 0.1
 """The share of one core that the monitors of masked API instances may take on a node."""
+LINK_TIMEOUT = 1000
+"""Five lost pings. No failover waits for it: each message goes over both links (link_mode active), so a dead link costs
+nothing until it is known; with corosync's own token / 2 a token of 400 ms or less makes healthy links flap
+(formulas.knet_flaps)."""
 PATIENT = 10_000
 """Timeout of monitors that no failover waits for: a busy node may take its time."""
 
@@ -105,6 +109,8 @@ def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
         token=token,
         token_coefficient=0,
         consensus=0,
+        link_ping=formulas.KNET_TICK,
+        link_timeout=LINK_TIMEOUT,
         vip=Operations(1000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
         haproxy=Operations(500, PATIENT, 20_000, 20_000),
         api=Operations(pinned.monitor_interval or masked, pinned.monitor_timeout or PATIENT, 60_000, 30_000),
