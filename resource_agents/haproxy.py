@@ -60,9 +60,14 @@ class Haproxy(Service):
         return OK
 
     def _check_config(self) -> None:
-        """OcfError(INSTALLED) when haproxy itself refuses its configuration: this node's file is bad."""
+        """OcfError(INSTALLED) when haproxy itself refuses its configuration: this node's file is bad.
+
+        OcfError(GENERIC) when it does not say so in time.
+        """
         config = self.values["config"]
         code, text = self.system.run([self.values["binary"], "-c", "-f", config], self.deadline.left())
+        if code < 0:
+            raise OcfError(GENERIC, f"haproxy -c -f {config}: {text}")
         if code:
             raise OcfError(INSTALLED, f"haproxy refuses {config}: {alerts(text) or f'exit {code}'}")
 

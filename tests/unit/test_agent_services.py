@@ -100,6 +100,14 @@ def test_a_start_that_ends_at_once_says_why(host: FakeHost) -> None:
     assert host.kinds()[-1] == "haproxy -c -f /etc/vimha/haproxy.cfg"
 
 
+def test_a_haproxy_that_does_not_answer_is_not_a_bad_configuration(host: FakeHost) -> None:
+    host.put("/usr/sbin/haproxy", "", 0o755)
+    host.put("/etc/vimha/haproxy.cfg", "")
+    host.answers["haproxy"] = (-1, "no end within 5 s")
+    code, reason = runtime.invoke(Haproxy, "start", {"OCF_RESKEY_health": "127.0.0.1:9"}, host)
+    assert (code, reason) == (GENERIC, "haproxy -c -f /etc/vimha/haproxy.cfg: no end within 5 s")
+
+
 @pytest.mark.parametrize(("text", "code"), [("", NOT_RUNNING), ("42\n", GENERIC)])
 def test_a_unit_is_watched_by_its_cgroup_and_its_health(host: FakeHost, text: str, code: int) -> None:
     host.put_process(42, ["/usr/sbin/haproxy", "-Ws"])
