@@ -3,9 +3,9 @@
 Invariant: a node's haproxy never sends a request to an instance that its service's policy does not run.
 
 corosync.conf: both planes are knet links in active mode (every message goes over both), so that the loss of a plane
-loses no token, however short the token is; two nodes get two_node, which implies wait_for_all: a node that starts alone must not serve, for its peer may
-be serving. With three or more votes wait_for_all stays off, so that a site comes back after a power loss even when
-one node does not.
+loses no token, however short the token is; two nodes get two_node, which implies wait_for_all: a node that starts
+alone must not serve, for its peer may be serving. With three or more votes wait_for_all stays off, so that a site
+comes back after a power loss even when one node does not.
 
 haproxy.cfg: a refused connection is retried on another instance; where that is a backup, the refusal also counts as
 a failed check and brings the next one forward (`sudden-death`; `mark-down` would cut the very request that is to be
