@@ -63,9 +63,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; the console script's entry point."""
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
+        # Outside of its standalone mode, click returns the code of Context.exit().
+        code = cli(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except (click.Abort, KeyboardInterrupt):
         click.echo("vimha: interrupted", err=True)
         sys.exit(130)

@@ -1,0 +1,39 @@
+"""The command line's root: exit codes and messages that scripts rely on."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def vimha(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "vimha_cli.main", *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        (["drill", "run", "--help"], 0),
+        (["validate", str(EXAMPLES / "bad" / "one-node.yaml")], 1),
+        (["budget", str(EXAMPLES / "bad" / "objective-impossible.yaml")], 1),
+        (["validate", "no-such-file.yaml"], 2),
+        (["budget", "no-such-file.yaml"], 2),
+        (["no-such-command"], 2),
+        (["drill", "run", "no-such-fault", "--site", "x"], 2),
+    ],
+)
+def test_exit_code_is_as_documented(words: list[str], code: int) -> None:
+    done = vimha(*words)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_typing_mistake_gets_a_message_not_a_traceback() -> None:
+    done = vimha("validat", "x")
+    assert done.returncode == 2
+    assert "No such command" in done.stderr
