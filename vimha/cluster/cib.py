@@ -196,6 +196,20 @@ class Cib:
                     found.setdefault(primitive.id, set()).update(before[: before.index(primitive.id)])
         return found
 
+    @cached_property
+    def followers(self) -> dict[str, set[str]]:
+        """For each resource those that may have to stop or move with it: what it anchors, and what comes after it."""
+        found: dict[str, set[str]] = {}
+        for name, anchors in self.anchors.items():
+            for anchor in anchors:
+                found.setdefault(anchor, set()).add(name)
+        for each in self.constraints:
+            if each.tag == "rsc_order":
+                in_sets = self.named(each)
+                for name in self.named(each, "first"):
+                    found.setdefault(name, set()).update(in_sets, self.named(each, "then"))
+        return found
+
     def named(self, constraint: Element, *attributes: str) -> set[str]:
         """The ids that `constraint` names in `attributes` (rsc, with-rsc, ...) and in resource sets, tags resolved."""
         found = {constraint.get(each, "") for each in attributes}
@@ -212,13 +226,6 @@ class Cib:
             tag.get("id", ""): {each.get("id", "") for each in tag.iterfind("obj_ref")}
             for tag in self.configuration.iterfind("tags/tag")
         }
-
-    def members(self, resource: str) -> set[str]:
-        """The primitives that make up `resource`: itself, or those inside of it."""
-        return {
-            each.id for each in self.primitives.values()
-            if each.id == resource or any(parent.get("id") == resource for parent in each.parents)
-        }  # fmt: skip
 
     def _primitive(self, element: Element) -> Primitive:
         template = self._by_id.get(element.get("template", ""))

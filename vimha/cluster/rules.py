@@ -114,6 +114,11 @@ PROPERTY = Rule(
     "Unknown properties are accepted and ignored: what it should change stays at its default.",
     "Use the name that this version knows.",
 )  # fmt: skip
+NO_METADATA = Rule(
+    "C019", _INFO, "an agent that is not installed here",
+    "Its advised timeouts could not be compared with the configured ones.",
+    "Validate on a node of the cluster, where its agents are installed.",
+)  # fmt: skip
 
 BAD_LINE = Rule(
     "C100", _ERROR, "corosync cannot read this line",
@@ -192,22 +197,34 @@ OLD_TRANSPORT = Rule(
 )  # fmt: skip
 LINK_TIMEOUT = Rule(
     "C114", _ERROR, "a lost link is noticed later than a lost token",
-    "When knet_ping_timeout is not shorter than the token, one network plane's loss breaks the membership although the"
-    " other plane works.",
-    "Remove knet_ping_timeout: corosync then uses half the token.",
+    "In link_mode passive or rr one link at a time carries the token. When knet_ping_timeout is not shorter than the"
+    " token, the loss of that link's network plane breaks the membership although the other plane works.",
+    "Set link_mode: active (every message over both links), or knet_ping_timeout below the token.",
 )  # fmt: skip
 NOT_A_NUMBER = Rule(
     "C115", _ERROR, "not a number where corosync wants one",
     "corosync refuses the file, or silently uses the default.",
     "Write a whole number of milliseconds, without a unit.",
 )  # fmt: skip
+NO_COROSYNC = Rule(
+    "C116", _WARNING, "corosync.conf was not checked",
+    "Half of the known traps are in it: timings, links, encryption, votes.",
+    "Give it with --corosync FILE.",
+)  # fmt: skip
+LINK_FLAPS = Rule(
+    "C117", _ERROR, "healthy links are taken for dead",
+    "knet looks at its links every 200 ms. A knet_ping_timeout (half the token unless it is set) that is over before"
+    " the next look takes every link down some 9 s after it came up, all at once, and with them the membership.",
+    "Set knet_ping_interval: 200 and knet_ping_timeout: 1000 in each interface, with link_mode: active.",
+)  # fmt: skip
 
 CIB_RULES = (
     INTERVAL, TIMEOUT, NO_MONITOR, SAME_INTERVAL, ADVICE, FAILURE_TIMEOUT, FAILURE_SECONDS, NO_THRESHOLD, NO_EXPIRY,
     FAILED_START, QUORUM, OPT_IN, TRANSITION_DELAY, CLUSTER_DELAY, NO_CONNECTIVITY, DAMPENING, MAINTENANCE, PROPERTY,
+    NO_METADATA,
 )  # fmt: skip
 COROSYNC_RULES = (
     BAD_LINE, COEFFICIENT, CONSENSUS, SLOW_TOKEN, ONE_LINK, NO_CRYPTO, NOT_REALTIME, QDEVICE_SBD, QDEVICE_SLOW,
-    TWO_NODES, OTHER_NODES, VOTES, TOKEN_FLOOR, OLD_TRANSPORT, LINK_TIMEOUT, NOT_A_NUMBER,
+    TWO_NODES, OTHER_NODES, VOTES, TOKEN_FLOOR, OLD_TRANSPORT, LINK_TIMEOUT, NOT_A_NUMBER, NO_COROSYNC, LINK_FLAPS,
 )  # fmt: skip
 RULES = (*CIB_RULES, *COROSYNC_RULES, *rules_fencing.RULES, *rules_policy.RULES)

@@ -74,8 +74,13 @@ NOT_SIMULATED = Rule(
     "Placement, fencing and recovery were not checked; only rules that can be read off the files were.",
     "Install Pacemaker on this machine (Debian: pacemaker-cli-utils), or validate on a control node.",
 )  # fmt: skip
+REFUSED = Rule(
+    "P014", _ERROR, "the scheduler refuses the configuration",
+    "Pacemaker's own scheduler computes nothing from it, so the cluster would do nothing.",
+    "`crm_verify -V -x FILE` says what is wrong.",
+)  # fmt: skip
 
 RULES = (
     NOT_STARTED, NO_SCHEDULED_MONITOR, NOT_FENCED, NOT_RECOVERED, DISTURBED, NO_RECOVERY, STOPS_OTHERS, VIP_ON_ARBITER,
-    NOT_SPREAD, PORTLESS, UNSETTLED, SAMPLED, NOT_SIMULATED,
+    NOT_SPREAD, PORTLESS, UNSETTLED, SAMPLED, NOT_SIMULATED, REFUSED,
 )  # fmt: skip

@@ -87,9 +87,14 @@ def schedule(root: Element, run: Runner, *, tasks: bool = False) -> Transition:
 
     ProcessError when crm_simulate is not installed, or refuses the CIB.
     """
+    return planned(serialised(root), run, tasks=tasks)
+
+
+def planned(content: bytes, run: Runner, *, tasks: bool = False) -> Transition:
+    """As `schedule`, for a CIB that is `serialised` already; may be called from any thread."""
     with tempfile.TemporaryDirectory(prefix="vimha-simulate-") as folder:
         source, graph = Path(folder, "cib.xml"), Path(folder, "graph.xml")
-        source.write_bytes(_unvalidated(root))
+        source.write_bytes(content)
         argv = ["crm_simulate", "--xml-file", str(source), "--run", "--output-as=xml"]
         done = run([*argv, "--save-graph", str(graph)] if tasks else argv, timeout_s=TIMEOUT_S)
         report = _parse(checked(done).out.encode())
@@ -104,9 +109,9 @@ def schedule(root: Element, run: Runner, *, tasks: bool = False) -> Transition:
         )  # fmt: skip
 
 
-def _unvalidated(root: Element) -> bytes:
-    """The CIB without schema validation, which is most of crm_simulate's time and done elsewhere; an older schema is
-    left alone, because Pacemaker converts it on the way in.
+def serialised(root: Element) -> bytes:
+    """The CIB at `root` as crm_simulate gets it: without schema validation, which is most of its time and done
+    elsewhere. An older schema is left alone, because Pacemaker converts the CIB on the way in.
     """
     content: bytes = etree.tostring(root)
     schema = root.get("validate-with", "")

@@ -91,11 +91,8 @@ def _timings(judged: Judged, objective_ms: int | None) -> Iterator[Finding]:
         yield rules.CONSENSUS.finding(place, f"consensus {judged.consensus} with a token of {token}: at least {lowest}")
     if token < formulas.LOWEST_TOKEN:
         yield rules.TOKEN_FLOOR.finding(judged.at(totem, "token"), f"token {token}")
-    for link in totem.all("interface"):
-        timeout = link.number("knet_ping_timeout", 0)
-        if timeout >= token:
-            place = judged.at(link, "knet_ping_timeout")
-            yield rules.LINK_TIMEOUT.finding(place, f"knet_ping_timeout {timeout}, token {token}")
+    if totem.get("transport", "knet") == "knet":
+        yield from _links(judged)
     if objective_ms is not None and judged.detection * 2 > objective_ms:
         over = judged.detection > objective_ms
         yield rules.SLOW_TOKEN.finding(
@@ -104,6 +101,20 @@ def _timings(judged: Judged, objective_ms: int | None) -> Iterator[Finding]:
             f" the objective is {durations.show(objective_ms)}",
             severity=Severity.ERROR if over else Severity.WARNING,
         )
+
+
+def _links(judged: Judged) -> Iterator[Finding]:
+    """knet's judgement of its links: by the token, where nothing else is set; with no `interface` all are alike."""
+    token, totem = judged.token, judged.totem
+    automatic = formulas.knet_timeout_default(token)
+    for link in list(totem.all("interface")) or [totem]:
+        timeout = link.number("knet_ping_timeout", automatic)
+        ping = link.number("knet_ping_interval", automatic // 2)
+        place = judged.at(link, "knet_ping_timeout")
+        if timeout >= token and totem.get("link_mode", "passive") != "active":
+            yield rules.LINK_TIMEOUT.finding(place, f"knet_ping_timeout {timeout}, token {token}, link_mode passive")
+        if formulas.knet_flaps(ping, timeout):
+            yield rules.LINK_FLAPS.finding(place, f"knet_ping_timeout {timeout}, knet_ping_interval {ping}")
 
 
 def _transport(judged: Judged) -> Iterator[Finding]:

@@ -101,12 +101,9 @@ def _delays(cib: Cib, devices: list[Primitive]) -> Iterator[Finding]:
     for device in devices:
         for name in DELAYS:
             yield from _whole(device.id, name, device.params.get(name))
-    yield from _whole(
-        cib.property_id("priority-fencing-delay"),
-        "priority-fencing-delay",
-        cib.properties.get("priority-fencing-delay"),
-    )
-    by_priority = durations.seconds_of(cib.properties.get("priority-fencing-delay")) > 0
+    priority = "priority-fencing-delay"
+    yield from _whole(cib.property_id(priority), priority, cib.properties.get(priority))
+    by_priority = durations.seconds_of(cib.properties.get(priority)) > 0
     delayed = [device for device in devices if any(_seconds(device.params.get(name)) for name in DELAYS)]
     if len(cib.nodes) > 2:
         for device in delayed:
