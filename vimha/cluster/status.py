@@ -12,7 +12,7 @@ from typing import Any
 
 from lxml import etree
 
-from vimha.cluster.cib import Cib, Primitive
+from vimha.cluster.cib import Cib, Primitive, score
 from vimha.cluster.document import parse_cib
 from vimha.cluster.live import ANSWER_S, Totem, read_cib, read_totem
 from vimha.errors import ProcessError
@@ -21,6 +21,8 @@ from vimha.process import Runner, checked
 Element = etree._Element
 MON = ("crm_mon", "--one-shot", "--output-as=xml", "--include=all", "--fence-history=3")
 LINKS = ("corosync-cfgtool", "-n")
+INFINITY = 1_000_000
+"""Pacemaker's largest score."""
 _PEER = re.compile(r"^nodeid: (\d+)")
 _LINK = re.compile(r"^\s+LINK: (\d+) \S+ \(\S+\) (.*?) mtu")
 
@@ -61,12 +63,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class Fencing:
-    """One fencing action in the cluster's history: `state` is success, failed or pending."""
+    """One fencing action in the cluster's history, carried out by the node `by`: `state` is success, failed or pending."""
 
     target: str
     action: str
     state: str
-    device: str
+    by: str
     when: str
 
 
@@ -193,7 +195,7 @@ def _trouble(resource: Element) -> str:
         return "failed"
     if resource.get("orphaned") == "true":
         return "orphaned"
-    return ""
+    return resource.get("pending", "").lower()
 
 
 def _failures(report: Element) -> Iterator[Failure]:
@@ -302,5 +304,22 @@ def _resource_problems(each: Resource, found: Status, cib: Cib) -> Iterator[str]
         yield f"resource {each.id} is {each.trouble}"
     elif not each.nodes and wanted and not (primitive and primitive.agent == "ocf:heartbeat:IPaddr2"):
         yield f"resource {each.id} runs nowhere"
+    elif primitive is not None and wanted and len(each.nodes) < (number := _instances(primitive, found, cib)):
+        yield f"resource {each.id} runs on {len(each.nodes)} of {number} nodes"
     if not each.managed:
         yield f"resource {each.id} is not managed"
+
+
+def _instances(primitive: Primitive, found: Status, cib: Cib) -> int:
+    """How many instances of `primitive` should run now: a clone's, on the nodes that are online and not forbidden."""
+    if primitive.clone is None:
+        return 1
+    names = {primitive.id, *(parent.get("id", "") for parent in primitive.parents)}
+    forbidden = {
+        each.get("node", "") for each in cib.constraints
+        if each.tag == "rsc_location" and score(each.get("score")) <= -INFINITY
+        and names & {each.get("rsc", ""), *(ref.get("id", "") for ref in each.iterfind("resource_set/resource_ref"))}
+    }  # fmt: skip
+    able = sum(node.state == "online" and node.name not in forbidden for node in found.nodes)
+    limit = primitive.meta.get("clone-max", "")
+    return min(able, int(limit)) if limit.isdecimal() else able
