@@ -21,6 +21,8 @@ from vimha.process import Runner, checked
 Element = etree._Element
 MON = ("crm_mon", "--one-shot", "--output-as=xml", "--include=all", "--fence-history=3")
 LINKS = ("corosync-cfgtool", "-n")
+RUNNING = ("Started", "Promoted", "Unpromoted", "Master", "Slave")
+"""The roles of an instance that runs; besides Stopped there are only those of one that changes: Starting, Stopping."""
 INFINITY = 1_000_000
 """Pacemaker's largest score."""
 _PEER = re.compile(r"^nodeid: (\d+)")
@@ -63,7 +65,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Fencing:
-    """One fencing action in the cluster's history, carried out by the node `by`: `state` is success, failed or pending."""
+    """One fencing action in the cluster's history: `state` is success, failed or pending; the node `by` carried it out."""
 
     target: str
     action: str
@@ -175,7 +177,7 @@ def _resources(report: Element) -> Iterator[Resource]:
     for each in report.iterfind("resources//resource"):
         instances.setdefault(each.get("id", "").partition(":")[0], []).append(each)
     for name, found in instances.items():
-        running = [each for each in found if each.get("active") == "true"]
+        running = [each for each in found if each.get("role") in RUNNING]
         nodes = tuple(sorted({node.get("name", "") for each in running for node in each.iterfind("node")}))
         troubles = [word for each in found if (word := _trouble(each))]
         yield Resource(
@@ -195,7 +197,7 @@ def _trouble(resource: Element) -> str:
         return "failed"
     if resource.get("orphaned") == "true":
         return "orphaned"
-    return resource.get("pending", "").lower()
+    return "" if resource.get("role") in (*RUNNING, "Stopped") else resource.get("role", "").lower()
 
 
 def _failures(report: Element) -> Iterator[Failure]:
