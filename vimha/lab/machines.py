@@ -26,7 +26,6 @@ from vimha.process import Result, checked, run, spawn
 DEATH_S = 5.0
 INIT_S = 5.0
 _POLL_S = 0.002
-_KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -139,8 +138,9 @@ class Machines:
     ) -> Result:
         """Run `argv` inside `node` as root. The time-out kills the command in the machine, not only our end of it."""
         limited = ("timeout", "--signal=KILL", f"{timeout_s:g}", *argv)
+        began = time.monotonic()
         result = run([*self.enter(node), *limited], timeout_s=timeout_s + 5, stdin=stdin, env=env)
-        if result.code == _KILLED and not result.out and not result.err:
+        if result.code == -signal.SIGKILL and time.monotonic() - began >= timeout_s:
             raise ProcessError(f"{argv[0]}: no answer within {timeout_s:g} s on {node}")
         return Result(tuple(argv), result.code, result.out, result.err)
 
