@@ -66,7 +66,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     class FakeWatch(FakeRecorder):
         def read(self) -> list[Sighting]:
-            seen = [Sighting(990, "hold", "c1", VIP)]
+            seen = [Sighting(990, "hold", "c1", VIP), Sighting(990, "ready", "")]
             if made.off_at < made.now:
                 seen += [Sighting(made.off_at, "cut", "c1"), Sighting(made.off_at + 1.5, "hold", "c2", VIP)]
             return seen

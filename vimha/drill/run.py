@@ -17,6 +17,7 @@ from vimha.drill.assess import Seen, assess, one_line
 from vimha.drill.faults import RETURN_OBJECTIVE_S, Fault, Injection
 from vimha.drill.journal import Event
 from vimha.drill.probes import Prober, Target
+from vimha.drill.split_brain import holder_at, holdings
 from vimha.drill.stage import Roles, Stage
 from vimha.drill.verdict import Limits, Outcome, Round
 from vimha.drill.witness import Watch
@@ -26,9 +27,14 @@ from vimha.site.model import Site
 from vimha.timing.model import Budget
 
 POLL_S = 0.05
+LOOK_S = 0.25
+STEADY_S = 1.0
+"""A cluster counts as healthy when it has been so for this long: between two transitions it may look idle."""
 BASELINE = 25
 """So many unbroken successes of every probe (0.5 s) before a fault: what failed before is not the fault's doing."""
 BASELINE_S = 15.0
+RECENT = 2000
+"""So many of a probe's last attempts are looked at while watching: 40 s, longer than hope lasts."""
 CLEAN_S = 3.0
 """While a healed cluster is still unhealthy, failures are forgotten this often: a ban of the round's own making."""
 QUIET_S = 1.5
@@ -136,14 +142,14 @@ class Drill:
             bridges = tuple(Cabling("", site).bridges.values())
             watch = stack.enter_context(Watch(namespaces, vips, machines.netns(SWITCHES), bridges, work / "witness"))
             prober = stack.enter_context(Prober(machines.netns(CLIENT), targets(site), work / "probes"))
-            self._baseline(prober)
+            self._baseline(prober, watch)
             injection = self.fault.prepare(self.stage, roles, self.service)
             fault_at, epoch = self.tools.clock(), self.tools.epoch()
             since = ended = fault_at
             try:
                 injection.inject()
                 since = self._undo_early(injection, fault_at)
-                ended = self._observe(prober, since, self._limits(injection.target, roles.dc))
+                ended = self._observe(prober, watch, since, roles)
             finally:
                 injection.heal()
             healed = self._recover()
@@ -165,11 +171,14 @@ class Drill:
     def _limits(self, target: str, dc: str) -> Limits:
         return limits(self.stage.site, self.budget, self.fault, self.fault.class_of(target, dc))
 
-    def _baseline(self, prober: Prober) -> None:
+    def _baseline(self, prober: Prober, watch: Watch) -> None:
+        """Wait until every probe answers without a break and the witnesses watch; VimhaError when they do not."""
         deadline = self.tools.clock() + BASELINE_S
         while True:
             seen = prober.read()
-            if all(len(entry) >= BASELINE and all(a.ok for a in entry[-BASELINE:]) for entry in seen.values()):
+            watching = any(entry.kind == "ready" for entry in watch.read())
+            steady = all(len(entry) >= BASELINE and all(a.ok for a in entry[-BASELINE:]) for entry in seen.values())
+            if watching and steady:
                 return
             if self.tools.clock() > deadline:
                 silent = [name for name, entry in seen.items() if not all(a.ok for a in entry[-BASELINE:])]
@@ -186,17 +195,23 @@ class Drill:
         injection.heal()
         return back
 
-    def _observe(self, prober: Prober, since: float, held_to: Limits) -> float:
-        """Watch until the service has been quiet and the class's worst case has passed; the moment of the end."""
-        until = since + (held_to.budget_worst_s or 0.0)
+    def _observe(self, prober: Prober, watch: Watch, since: float, roles: Roles) -> float:
+        """Watch until the fault has had its effect, the service has been quiet and the class's worst case has passed,
+        or until all hope is gone; the moment of the end.
+        """
+        held_to = self._limits(roles.active, roles.dc)
+        until, hopeless = since + (held_to.budget_worst_s or 0.0), since + max(GIVE_UP_S, held_to.objective_s)
         while True:
             now = self.tools.clock()
-            bad = [a.end for entry in prober.read().values() for a in entry[-2000:] if not a.ok]
-            if now >= max(until, max(bad, default=since) + QUIET_S) or now > since + max(
-                GIVE_UP_S, held_to.objective_s
-            ):
+            bad = [a.end for entry in prober.read().values() for a in entry[-RECENT:] if not a.ok]
+            quiet = now >= max(until, max(bad, default=since) + QUIET_S)
+            moved = not self.fault.expected.moved or self._holder(watch, now) not in (None, roles.active)
+            if (quiet and moved) or now > hopeless:
                 return now
             self.tools.sleep(POLL_S)
+
+    def _holder(self, watch: Watch, now: float) -> str | None:
+        return holder_at(holdings(watch.read()), str(self.stage.site.vips[self.stage.vip].address), now)
 
     def _recover(self) -> bool:
         """Wait for a healthy cluster after healing, cleaning failures up on the way; False when it does not come."""
@@ -209,5 +224,5 @@ class Drill:
             if now > cleaned + CLEAN_S:
                 self.stage.forget_failures()
                 cleaned = now
-            self.tools.sleep(0.25)
+            self.tools.sleep(LOOK_S)
         return True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vimha.cluster import apply, plan, simulate
 from vimha.cluster.document import parse_cib
-from vimha.cluster.live import read_cib
+from vimha.cluster.live import ANSWER_S, read_cib
 from vimha.cluster.status import status
 from vimha.drill.faults import FAULTS
 from vimha.drill.run import Drill, Tools
@@ -28,6 +28,8 @@ from vimha.timing.budget import budget
 from vimha.timing.model import Budget
 from vimha.timing.solve import solve
 
+IDLE = "S_IDLE"
+"""The controller's state in which no transition runs (crmadmin(8)); a fault during one waits for its actions."""
 Say = Callable[[str], None]
 
 
@@ -95,8 +97,12 @@ def health(stage: Stage) -> tuple[str, ...]:
         return dark
     runner = stage.machines.runner(stage.nodes()[0])
     try:
-        if found := status(runner).problems:
-            return found
+        found = status(runner)
+        if found.problems:
+            return found.problems
+        controller = runner(["crmadmin", f"--status={found.dc}"], timeout_s=ANSWER_S).out
+        if IDLE not in controller:
+            return (f"the DC is at work: {controller.strip()}",)
         planned = simulate.schedule(parse_cib(read_cib(runner).encode(), "the live CIB"), run)
     except VimhaError as error:
         return (error.message,)

@@ -22,6 +22,7 @@ class Sighting:
 
     kind `hold`/`release`: the address `vip` came on `node`, went from it. kind `cut`: `node` lost its power.
     kind `claim`: `node` (or an unknown MAC address, written as such) said on the wire that `vip` is its own.
+    kind `ready`: all witnesses watch from now on.
     """
 
     at: float

@@ -216,7 +216,9 @@ class Watch:
         self._recorder.stop()
 
     def read(self) -> list[Sighting]:
-        """Every sighting by now. VimhaError when the process died."""
+        """Every sighting by now; the first `ready` says that nothing is missed any more. VimhaError when the process
+        died.
+        """
         self._sightings.extend(Sighting(**record) for record in self._recorder.fresh())
         return self._sightings
 
@@ -231,9 +233,11 @@ def _main() -> None:
         order["nodes"], frozenset(order["vips"]), lambda seen: print(json.dumps(asdict(seen)), flush=True)
     )
     witness.sniff(order["netns"], order["bridges"])
+    witness.rescan()
+    print(json.dumps(asdict(Sighting(time.monotonic(), "ready", ""))), flush=True)
     while not orphaned(options.parent):
-        witness.rescan()
         witness.wait(RESCAN_S)
+        witness.rescan()
 
 
 if __name__ == "__main__":
