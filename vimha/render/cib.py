@@ -1,6 +1,7 @@
 """What the CIB contains, as data that the template only has to spell.
 
-Invariant: ids are names in the CIB, each used once; a resource's operations and parameters are whole, so that nothing
+Invariant: resources are called by names from site.yaml, joined by dashes; every other id has a dot, which no such name
+has, so that only resources can clash. A resource's operations and parameters are whole, so that nothing
 depends on a default of Pacemaker or of an agent that may differ between versions.
 """
 

@@ -52,13 +52,13 @@ def devices(site: Site, timings: Timings) -> tuple[Primitive, ...]:
 
 def levels(site: Site) -> tuple[Level, ...]:
     """The topology: each node has its own device, and none other is asked."""
-    return tuple(Level(f"fence-{name}-level-1", name, f"fence-{name}") for name, node in site.nodes.items() if node.bmc)
+    return tuple(Level(f"fence-{name}.level", name, f"fence-{name}") for name, node in site.nodes.items() if node.bmc)
 
 
 def locations(site: Site) -> tuple[Location, ...]:
     """No node holds its own device: a node that is to be fenced cannot be asked to do it."""
     return tuple(
-        Location(f"fence-{name}-elsewhere", f"fence-{name}", name, "-INFINITY")
+        Location(f"fence-{name}.elsewhere", f"fence-{name}", name, "-INFINITY")
         for name, node in site.nodes.items() if node.bmc
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ def build(site: Site, timings: Timings) -> Cib:
             *fencing.locations(site),
         ),
         nowhere=tuple(
-            Nowhere(f"nothing-on-{name}", tuple(resource.id for resource in resources), name)
+            Nowhere(f"nothing-on.{name}", tuple(resource.id for resource in resources), name)
             for name, node in site.nodes.items() if node.role is Role.ARBITER
         ),
         colocations=tuple(rule for rule in front_rules if isinstance(rule, Colocation)),
@@ -101,7 +101,7 @@ def _small(site: Site, timings: Timings) -> tuple[tuple[Group, ...], list[Needs]
     alone = [_service(site, name, timings) for name in site.services if _is_alone(site, name)]
     members = (*(_vip(site, name, timings) for name in site.vips), _haproxy(timings), *alone)
     needs = {_attribute(site, site.plane_of(vip)): None for vip in site.vips}
-    return (Group(FRONT, members),), [Needs(f"{FRONT}-needs-{each}", FRONT, each) for each in needs]
+    return (Group(FRONT, members),), [Needs(f"{FRONT}.needs.{each}", FRONT, each) for each in needs]
 
 
 Rule = Needs | Location | Colocation | Order
@@ -120,14 +120,14 @@ def _large(site: Site, timings: Timings) -> tuple[tuple[Primitive | Clone, ...],
     for number, (name, vip) in enumerate(zip(site.vips, vips, strict=True)):
         attribute, home = _attribute(site, site.plane_of(name)), full[number % len(full)]
         rules += [
-            Needs(f"{vip.id}-needs-{attribute}", vip.id, attribute),
-            Location(f"{vip.id}-prefers-{home}", vip.id, home, PREFERENCE),
-            Colocation(f"{vip.id}-with-{clone.id}", vip.id, clone.id),
-            Order(f"{clone.id}-then-{vip.id}", clone.id, vip.id),
+            Needs(f"{vip.id}.needs.{attribute}", vip.id, attribute),
+            Location(f"{vip.id}.prefers.{home}", vip.id, home, PREFERENCE),
+            Colocation(f"{vip.id}.with.{clone.id}", vip.id, clone.id),
+            Order(f"{clone.id}.then.{vip.id}", clone.id, vip.id),
         ]
     alone = tuple(_service(site, name, timings) for name in site.services if _is_alone(site, name))
     rules += [
-        Colocation(f"{service.id}-with-vip-{site.vip_of(service.id)}", service.id, f"vip-{site.vip_of(service.id)}")
+        Colocation(f"{service.id}.with.vip-{site.vip_of(service.id)}", service.id, f"vip-{site.vip_of(service.id)}")
         for service in alone
     ]
     return (clone, *vips, *alone), rules

@@ -37,7 +37,8 @@ def check_schema(xml: bytes, where: str = "cib.xml", schemas: Path = SCHEMAS) ->
         root = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
     except etree.XMLSyntaxError as error:
         return [rules.NOT_XML.finding(f"{where}:{error.lineno or 1}", error.msg or "not XML")]
-    return [*_against_schema(root, where, schemas), *_duplicates(root, where), *_dangling(root, where)]
+    names = [*_duplicates(root, where), *_dangling(root, where)]
+    return [*_against_schema(root, where, schemas, names), *names]
 
 
 def schema_path(named: str, schemas: Path = SCHEMAS) -> Path | None:
@@ -52,17 +53,22 @@ def schema_path(named: str, schemas: Path = SCHEMAS) -> Path | None:
     return installed[max(installed)] if installed else None
 
 
-def _against_schema(root: "etree._Element", where: str, schemas: Path) -> list[Finding]:
+def _against_schema(root: "etree._Element", where: str, schemas: Path, known: list[Finding]) -> list[Finding]:
+    """The schema's complaint. libxml2 stops at the first error and reports each element around it too, so the innermost
+    is the one to read. What it says of ids has no line; it is left out when the findings `known` say it better.
+    """
     path = schema_path(root.get("validate-with", ""), schemas)
     if path is None:
         return [rules.NO_SCHEMA.finding(where, f"{schemas} has no schema, so the CIB was not checked against one")]
     schema = _load(path)
     if schema.validate(root):
         return []
-    found: dict[int, str] = {}
-    for entry in schema.error_log:
-        found.setdefault(entry.line, f"{entry.message} ({path.name}{_near(root, entry.line)})")
-    return [rules.SCHEMA.finding(f"{where}:{line}", message) for line, message in sorted(found.items())]
+    depths = {_line(element): len(list(element.iterancestors())) for element in root.iter("*")}
+    worst = max(schema.error_log, key=lambda entry: depths.get(entry.line, -1))
+    place = f"{where}:{worst.line or 1}"
+    if known and (not worst.line or place in {finding.where for finding in known}):
+        return []
+    return [rules.SCHEMA.finding(place, f"{worst.message} ({path.name}{_near(root, worst.line)})")]
 
 
 @cache
