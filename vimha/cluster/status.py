@@ -65,7 +65,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Fencing:
-    """One fencing action in the cluster's history: `state` is success, failed or pending; the node `by` carried it out."""
+    """One fencing action in the cluster's history, by the node `by`: `state` is success, failed or pending."""
 
     target: str
     action: str

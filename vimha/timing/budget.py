@@ -129,7 +129,13 @@ def _take_over(shape: Shape) -> Terms:
     """What starts on the node that takes over: in large, haproxy runs there already."""
     haproxy = () if shape.large else (figures.HAPROXY_START.term("haproxy start"),)
     api = (figures.API_START.term("API start", knob="services.*.policy"),) if shape.active_standby else ()
-    return (figures.VIP_START.term("VIP start", times=shape.vip_steps), *haproxy, *api)
+    return (*_vips_start(shape), *haproxy, *api)
+
+
+def _vips_start(shape: Shape) -> Terms:
+    first = (figures.VIP_START.term("VIP start"),)
+    more = shape.vip_steps - 1
+    return (*first, figures.VIP_NEXT.term("further VIPs start", times=more)) if more else first
 
 
 def _hand_over(shape: Shape) -> Terms:
@@ -143,10 +149,19 @@ def _switchover(shape: Shape) -> Terms:
     return (*_hand_over(shape), *_take_over(shape), figures.CLIENT.term("client"))
 
 
-def _haproxy_moves(shape: Shape, stop: Term) -> Terms:
-    """From haproxy's failed monitor to answers: the VIPs leave it, and it starts (or runs already) elsewhere."""
-    vips = figures.VIP_STOP.term("VIP stop", times=shape.vip_steps)
-    return (figures.TRANSITION.term("transition"), stop, vips, *_take_over(shape), figures.CLIENT.term("client"))
+def _haproxy_recovers(shape: Shape, stop: Term) -> Terms:
+    """From haproxy's failed monitor to answers: it restarts where it is; at worst, its third failure within
+    failure-timeout, it moves and the VIPs with it.
+    """
+    vips = (figures.VIP_STOP.term("VIP stop", times=shape.vip_steps), *_vips_start(shape))
+    moves = Figure(0, 1000 * sum(term.worst_s for term in vips), "nothing; at the third failure VIP stop and start")
+    return (
+        figures.TRANSITION.term("transition"),
+        stop,
+        moves.term("VIPs follow"),
+        figures.HAPROXY_START.term("haproxy start"),
+        figures.CLIENT.term("client"),
+    )
 
 
 def _api_restarts(stop: Term) -> Terms:
@@ -157,7 +172,7 @@ def _api_restarts(stop: Term) -> Terms:
 def crashes(shape: Shape, timings: Timings) -> dict[str, Terms]:
     """What a killed process costs, by component: haproxy, the only API instance, one of several behind haproxy."""
     stop = figures.HAPROXY_STOP.term("haproxy stop")
-    found = {HAPROXY: (*_look(timings.haproxy), *_haproxy_moves(shape, stop))}
+    found = {HAPROXY: (*_look(timings.haproxy), *_haproxy_recovers(shape, stop))}
     if shape.active_standby:
         found[API] = (*_look(timings.api), *_api_restarts(figures.API_STOP.term("API stop")))
     if shape.masked:
@@ -169,7 +184,7 @@ def crashes(shape: Shape, timings: Timings) -> dict[str, Terms]:
 def hangs(shape: Shape, timings: Timings) -> dict[str, Terms]:
     """What a process that stands still costs, by component as in `crashes`."""
     found = {
-        HAPROXY: (*_cut_off(timings.haproxy), *_haproxy_moves(shape, figures.HAPROXY_HUNG_STOP.term("haproxy stop")))
+        HAPROXY: (*_cut_off(timings.haproxy), *_haproxy_recovers(shape, figures.HAPROXY_HUNG_STOP.term("haproxy stop")))
     }
     if shape.active_standby:
         found[API] = (*_cut_off(timings.api), *_api_restarts(figures.API_HUNG_STOP.term("API stop")))
