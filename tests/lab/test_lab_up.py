@@ -156,9 +156,11 @@ def test_a_node_that_halts_itself_is_off_and_one_that_reboots_stays_on(machines:
     machines.power.on(THIRD)
     machines.wait_formed()
     before = machines.machines.enter(THIRD)
-    machines.exec(THIRD, ["systemctl", "reboot"])
+    machines.exec(THIRD, ["ip", "address", "add", "10.77.1.100/24", "dev", "bond0"])
+    machines.exec(THIRD, ["systemctl", "reboot", "--force"])
     until(lambda: not rebooting(machines, before), 20)
     machines.wait_formed()
+    assert "10.77.1.100" not in machines.exec(THIRD, ["ip", "address"]).out
 
 
 def rebooting(lab: Lab, before: tuple[str, ...]) -> bool:

@@ -60,10 +60,11 @@ class Network:
         name = self.cabling.netns(node)
         batch([f"netns add {name}"])
         self._connect(node)
-        if self.cabling.oob_networks:
-            own = self.cabling.oob_address(node)
-            routes = [f"route add {network} dev oob0 src {own}" for network in self.cabling.oob_networks]
-            batch([f"address add {own}/32 dev oob0", *routes], name)
+
+    def reset_lines(self, node: str) -> list[str]:
+        """What brings `node`'s interfaces from any state to the one that `plug` leaves them in."""
+        flush = [f"address flush dev {cable.inner}" for cable in self.cabling.cables(node)]
+        return [*flush, *self._inner_lines(node)]
 
     def cut(self, node: str) -> None:
         """Take the carrier from all of `node`'s cables at once: what a pulled plug does to a NIC."""
@@ -157,9 +158,18 @@ class Network:
             ],
             self._switches,
         )
-        lines = ["link set lo up", *(f"link set {cable.inner} up" for cable in cables)]
-        lines += [f"address add {address} dev {interface}" for interface, address in self.cabling.addresses(owner)]
-        batch(lines, name)
+        batch(self._inner_lines(owner), name)
+
+    def _inner_lines(self, owner: str) -> list[str]:
+        """Interfaces up, addresses and out-of-band routes, for `ip -batch` in an owner's namespace."""
+        cabling = self.cabling
+        lines = ["link set lo up", *(f"link set {cable.inner} up" for cable in cabling.cables(owner))]
+        lines += [f"address add {address} dev {interface}" for interface, address in cabling.addresses(owner)]
+        if owner != CLIENT and cabling.oob_networks:
+            own = cabling.oob_address(owner)
+            lines.append(f"address add {own}/32 dev oob0")
+            lines += [f"route add {network} dev oob0 src {own}" for network in cabling.oob_networks]
+        return lines
 
     def _change(self, change: Callable[[Faults], Faults]) -> None:
         """Change what is broken, one process at a time, and make the kernel follow."""
