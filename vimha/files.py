@@ -1,6 +1,7 @@
 """Writing files so that a reader sees the old content or the new, never a half.
 
-Invariant: temp file in the same folder, fsync, rename, fsync of the folder.
+Invariant: temp file in the same folder, fsync, rename, fsync of the folder. Only what can be made again at any time
+may go without the fsyncs.
 """
 
 import os
@@ -8,8 +9,11 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomic(path: Path, content: bytes | str, mode: int = 0o644) -> None:
-    """Put `content` at `path` with permission bits `mode`, making its folders; all or nothing."""
+def write_atomic(path: Path, content: bytes | str, mode: int = 0o644, *, durable: bool = True) -> None:
+    """Put `content` at `path` with permission bits `mode`, making its folders; all or nothing.
+
+    When it returns, the content is on the disk, unless `durable` is False.
+    """
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -18,11 +22,14 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o644) -> None:
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    if not durable:
+        return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -58,8 +58,8 @@ class Balanced:
 def balanced(site: Site, node: str) -> tuple[Balanced, ...]:
     """Every service, seen from `node`."""
     return tuple(
-        Balanced(name, str(site.vips[site.vip_of(name)].address), service.port, _servers(site, name, node))
-        for name, service in site.services.items()
+        Balanced(name, str(site.vips[vip].address), site.services[name].port, _servers(site, name, node))
+        for name, vip in site.fronts().items()
     )
 
 

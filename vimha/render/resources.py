@@ -126,8 +126,9 @@ def _large(site: Site, timings: Timings) -> tuple[tuple[Primitive | Clone, ...],
             Order(f"{clone.id}.then.{vip.id}", clone.id, vip.id),
         ]
     alone = tuple(_service(site, name, timings) for name in site.services if _is_alone(site, name))
+    fronts = site.fronts()
     rules += [
-        Colocation(f"{service.id}.with.vip-{site.vip_of(service.id)}", service.id, f"vip-{site.vip_of(service.id)}")
+        Colocation(f"{service.id}.with.vip-{fronts[service.id]}", service.id, f"vip-{fronts[service.id]}")
         for service in alone
     ]
     return (clone, *vips, *alone), rules
