@@ -10,12 +10,11 @@ import click
 
 from vimha.errors import VimhaError
 from vimha.process import Runner, run
-from vimha_cli.output import format_option, print_json, site_argument
+from vimha_cli.output import format_option, print_findings, print_json, site_argument
 
 if TYPE_CHECKING:
     from vimha.cluster.plan import Plan
     from vimha.cluster.status import Status
-    from vimha.findings import Finding
     from vimha.site.model import Site
 
 CHANGES = 3
@@ -73,13 +72,16 @@ def apply(site_file: Path, lab: str | None, yes: bool, within: int) -> None:
       vimha apply site.yaml --lab demo --yes
     """
     from vimha.cluster.apply import apply as bring
+    from vimha.cluster.validate import validate_site
 
     site, runner = _place(site_file, lab)
-    findings = _findings(site_file)
+    findings = validate_site(site_file)
     found = _plan(site, runner)
     _print_plan(found)
     if found.empty:
         return
+    if findings:
+        print_findings(findings, "text", err=True)
     if not yes:
         click.confirm("Apply this?", abort=True)
     began = time.monotonic()
@@ -132,17 +134,6 @@ def _place(site_file: Path, lab: str | None) -> "tuple[Site, Runner]":
     from vimha.lab.nodes import staged
 
     return staged(site), _runner(lab)
-
-
-def _findings(site_file: Path) -> "list[Finding]":
-    from vimha.site.loading import load
-    from vimha.timing.budget import budget
-    from vimha.timing.rules import check
-    from vimha.timing.solve import solve
-
-    loaded = load(site_file)
-    site = loaded.site
-    return loaded.findings + (loaded.place(check(site, solve(site), budget(site, solve(site)))) if site else [])
 
 
 def _runner(lab: str | None) -> Runner:
