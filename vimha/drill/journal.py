@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from vimha.errors import VimhaError
 from vimha.process import Runner
 
 IDENTIFIERS = ("corosync", "pacemakerd", "pacemaker-controld", "pacemaker-fenced", "pacemaker-schedulerd")
@@ -97,7 +98,10 @@ def read(runner: Runner, node: str, since: float, age_s: float) -> tuple[Event, 
     """`node`'s events since the monotonic time `since`, which is `age_s` seconds ago; none when it cannot be asked."""
     tags = [word for name in IDENTIFIERS for word in ("-t", name)]
     ago = f"-{int(age_s) + 2}s"
-    result = runner(["journalctl", "--output=json", "--no-pager", f"--since={ago}", *tags], timeout_s=READ_S)
+    try:
+        result = runner(["journalctl", "--output=json", "--no-pager", f"--since={ago}", *tags], timeout_s=READ_S)
+    except VimhaError:  # the node lost its power meanwhile: its story is the others' to tell
+        return ()
     return parse(node, result.out.splitlines(), since) if result.ok else ()
 
 

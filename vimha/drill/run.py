@@ -8,7 +8,7 @@ again is said so, and ends the drill.
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +33,14 @@ STEADY_S = 1.0
 BASELINE = 25
 """So many unbroken successes of every probe (0.5 s) before a fault: what failed before is not the fault's doing."""
 BASELINE_S = 15.0
-RECENT = 2000
-"""So many of a probe's last attempts are looked at while watching: 40 s, longer than hope lasts."""
-CLEAN_S = 3.0
-"""While a healed cluster is still unhealthy, failures are forgotten this often: a ban of the round's own making."""
+RECENT = 500
+"""So many of a probe's last attempts are looked at while watching: 10 s, far longer than QUIET_S."""
+HELP_S = 3.0
+"""While a healed cluster is still unhealthy, it is healed again, and failures are forgotten, this often."""
 QUIET_S = 1.5
 """Watching ends after so long without a failure, and not before the class's worst case has passed."""
 GIVE_UP_S = 30.0
-"""A service that has not returned by then is reported as gone; far beyond every objective."""
+"""A service that has not returned by then, or by twice its objective, is reported as gone."""
 HEALTHY_S = 90.0
 """How long a cluster may take to heal: a boot, a join and every start, on a slow machine."""
 DC_SETTLE_S = 3.0
@@ -152,7 +152,7 @@ class Drill:
                 ended = self._observe(prober, watch, since, roles)
             finally:
                 injection.heal()
-            healed = self._recover()
+            healed = self._recover(injection)
             fenced = healed and self.stage.was_fenced(injection.target, epoch)
             logs = self._logs(fault_at)
             if healed:
@@ -200,7 +200,7 @@ class Drill:
         or until all hope is gone; the moment of the end.
         """
         held_to = self._limits(roles.active, roles.dc)
-        until, hopeless = since + (held_to.budget_worst_s or 0.0), since + max(GIVE_UP_S, held_to.objective_s)
+        until, hopeless = since + (held_to.budget_worst_s or 0.0), since + max(GIVE_UP_S, 2 * held_to.objective_s)
         while True:
             now = self.tools.clock()
             bad = [a.end for entry in prober.read().values() for a in entry[-RECENT:] if not a.ok]
@@ -213,16 +213,20 @@ class Drill:
     def _holder(self, watch: Watch, now: float) -> str | None:
         return holder_at(holdings(watch.read()), str(self.stage.site.vips[self.stage.vip].address), now)
 
-    def _recover(self) -> bool:
-        """Wait for a healthy cluster after healing, cleaning failures up on the way; False when it does not come."""
+    def _recover(self, injection: Injection) -> bool:
+        """Wait for a healthy cluster after healing; False when it does not come. While it does not, heal again (a
+        fencing that was under way may have cut a node's power only after the healing) and forget failures.
+        """
         started = self.tools.clock()
-        cleaned = started
+        helped = started
         while self.tools.health():
             now = self.tools.clock()
             if now > started + HEALTHY_S:
                 return False
-            if now > cleaned + CLEAN_S:
-                self.stage.forget_failures()
-                cleaned = now
+            if now > helped + HELP_S:
+                with suppress(VimhaError):  # the cluster may not be able to answer yet
+                    injection.heal()
+                    self.stage.forget_failures()
+                helped = now
             self.tools.sleep(LOOK_S)
         return True

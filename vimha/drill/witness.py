@@ -150,8 +150,11 @@ class Witness:
                 self._note(stamp, key.data, data)
 
     def _attach(self, node: str, netns: str, inode: int) -> None:
-        with inside(netns):
-            link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        try:
+            with inside(netns):
+                link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        except OSError:  # its name is there, the namespace not yet or no longer: the next look finds out
+            return
         link.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR))
         self._open[node] = (inode, link)
         self._carriers[node] = {}
@@ -165,7 +168,8 @@ class Witness:
         _, link = self._open.pop(node)
         self._selector.unregister(link)
         link.close()
-        self._emit(Sighting(time.monotonic(), "cut", node))
+        if any(self._carriers.pop(node).values()):
+            self._emit(Sighting(time.monotonic(), "cut", node))
 
     def _note(self, stamp: float, node: str, data: bytes) -> None:
         if not node:
