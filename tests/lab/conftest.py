@@ -1,6 +1,7 @@
 """Labs for the tests, and testinfra's way into their machines."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def labs() -> Iterator[Callable[[Site], Lab]]:
     made: list[Lab] = []
 
     def boot(site: Site) -> Lab:
-        made.append(Lab.up(site, f"test{next(_numbers)}", print, ephemeral=True))
+        made.append(Lab.up(site, f"t{os.getpid()}n{next(_numbers)}", print, ephemeral=True))
         return made[-1]
 
     yield boot

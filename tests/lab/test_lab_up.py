@@ -80,6 +80,17 @@ def test_corosync_is_scheduled_before_everything_else(host: Host) -> None:
     assert "SCHED_RR" in host.check_output("chrt --pid $(pidof corosync)")
 
 
+def test_a_machine_that_its_bmc_started_is_as_nice_as_any(machines: Lab) -> None:
+    fence = (
+        "action=reboot\nip=10.77.9.13\nusername=vimha\n"
+        "password_file=/etc/vimha/bmc.password\nssl_ca=/etc/vimha/bmc-ca.pem\n"
+    )
+    assert machines.runner(FIRST)(["fence_vimha_redfish"], stdin=fence).ok
+    until(lambda: machines.power.is_on(THIRD), 5)
+    machines.wait_formed()
+    assert machines.exec(THIRD, ["ps", "-o", "ni=", "-p", "1"]).out.strip() == "0"
+
+
 def test_secrets_are_roots_alone(host: Host) -> None:
     for path, mode in {"/etc/corosync/authkey": 0o400, "/etc/vimha/bmc.password": 0o600}.items():
         assert host.file(path).mode == mode

@@ -1,6 +1,7 @@
 """`python3 -IS launch.py NETNS RESET FOLDER... -- COMMAND...`: a machine's power supply: runs it until it is off.
 
-Joins the control groups FOLDER..., runs COMMAND (systemd-nspawn), and runs it again when the machine reboots itself.
+Takes a nice value of 0 whoever called, joins the control groups FOLDER..., runs COMMAND (systemd-nspawn), and runs it
+again when the machine reboots itself.
 Invariant: every process of a machine is in the machine's control groups from its first instruction, so that a freeze
 or a power-off misses none; and a reboot, like a real one, loses every address that was added at run time (a VIP):
 RESET is a file of `ip -batch` lines that bring NETNS to its first state. Standard library only: it is on the path of
@@ -18,6 +19,7 @@ REBOOT = 133
 def main(argv: list[str]) -> int:
     """Returns the exit code of the last run of the machine."""
     split = argv.index("--")
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
     netns, reset, *folders = argv[:split]
     for folder in folders:
         (Path(folder) / "cgroup.procs").write_text(str(os.getpid()))

@@ -172,9 +172,12 @@ class Machines:
         return next((pid for pid in Group(f"{self._lab}/{node}").running() if _is_init(pid)), None)
 
     def _init_or_off(self, node: str) -> int:
-        self.places(node)
-        if (init := self._init(node)) is None:
-            raise VimhaError(f"{node} is off", f"vimha lab power on {node} --lab {self._lab}")
+        """The machine's init; a machine that has power is waited for until it has one."""
+        places, end = self.places(node), time.monotonic() + INIT_S
+        while (init := self._init(node)) is None:
+            if self._supervisor(places) is None or time.monotonic() > end:
+                raise VimhaError(f"{node} is off", f"vimha lab power on {node} --lab {self._lab}")
+            time.sleep(_POLL_S)
         return init
 
     @contextmanager
