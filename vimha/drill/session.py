@@ -80,6 +80,8 @@ def play(site: Site, orders: Sequence[Order], say: Say, lab_name: str | None = N
     VimhaError when the cluster is not fit to start, or was not healthy again after an order.
     """
     allowed = budget(site, solve(site))
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        say(f"{_load()}: outages measured now will be longer than the cluster's own")
     with lab_for(site, lab_name, say) as lab:
         stage = Stage(lab)
         outcomes = []
@@ -113,7 +115,7 @@ def write_report(path: Path, outcomes: Sequence[Outcome], allowed: Budget) -> No
     """Write the HTML report of `outcomes` to `path`."""
     from vimha.drill.report import render
 
-    made = time.strftime("%d %B %Y, %H:%M %Z", time.localtime())
+    made = f"{time.strftime('%d %B %Y, %H:%M %Z', time.localtime())}, {_load()}"
     write_atomic(path, render([outcome for outcome in outcomes if outcome.rounds], allowed, made))
 
 
@@ -139,6 +141,11 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for outcome in outcomes:
         lines += [f"{outcome.fault}: {problem}" for entry in outcome.rounds for problem in entry.problems]
     return "\n".join(lines)
+
+
+def _load() -> str:
+    """How busy this host is: where everything shares its cores, that is part of every figure."""
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
 def _seconds(value: float | None) -> str:
