@@ -1,8 +1,8 @@
 """What the scheduler would do, judged: everything starts and is watched, every failure is met, nothing else suffers.
 
 Invariant: the verdicts are Pacemaker's own, computed from states that vimha/cluster/whatif.py fabricates; each node
-is lost once, each VIP's node loses its ports once, and each kind of monitor fails once. The number of computations is
-bounded by the configuration's size, so that a check ends in seconds; what was left out is said (P012).
+is lost once, each VIP's node loses its ports once, and each kind of monitor fails once. Of very many resources of a
+kind only some are computed, so that a check ends in seconds; what was left out is said (P012).
 """
 
 import os
@@ -14,16 +14,19 @@ from vimha.cluster import rules_policy as rules
 from vimha.cluster import whatif
 from vimha.cluster.attributes import published, satisfying
 from vimha.cluster.cib import Cib, Element, Primitive, is_true
+from vimha.cluster.sample import representative
 from vimha.cluster.simulate import Task, Transition, planned, schedule, serialised
 from vimha.cluster.traps_operations import listed
 from vimha.cluster.traps_resources import VIP_TYPES, anchors
 from vimha.findings import Finding, Severity
 from vimha.process import Runner
 
-CASES = 9000
-"""How many instances may be computed in all, over all cases: about 3 s on one core."""
-FEWEST = 6
-"""The cases that any configuration gets, however large."""
+INSTANCES = 240
+"""Of a larger configuration this many instances are simulated: 0.1 s of computing for each thing that happens."""
+CASES, FEWEST, EFFORT = 40, 6, 8000
+"""How many failures are computed: at most CASES, fewer where resources of many kinds leave a large configuration
+(EFFORT is instances times failures, about 3 s on one core), but FEWEST in any case.
+"""
 UNSUPPORTED = ("bundle", "ocf:pacemaker:remote")
 """What runs on nodes that exist only once something runs: their status cannot be fabricated."""
 
@@ -83,21 +86,19 @@ def check(cib: Cib, run: Runner, now: int, expected: Expected = Expected()) -> l
     reason = unsupported(cib)
     if reason:
         return [rules.NOT_SIMULATED.finding("crm_config", reason, remedy="Test failovers on the cluster itself.")]
-    formed = form(cib, run, now)
-    found = [*_started(cib, formed), *_placed(cib, formed, expected)]
-    settled = schedule(formed.root, run)
-    if settled.actions:
-        names = sorted({each.resource for each in settled.actions})
-        found.append(rules.UNSETTLED.finding(names[0], f"more actions on {listed(names)}, without any cause"))
-    cases = list(_cases(cib, formed, now))
-    limit = max(FEWEST, CASES // max(1, sum(len(nodes) for nodes in formed.placement.values())))
-    chosen = _sample(cases, limit)
+    small = representative(cib, INSTANCES)
+    formed = form(small, run, now)
+    cases = list(_cases(small, formed, now))
+    size = sum(len(nodes) for nodes in formed.placement.values())
+    chosen = _sample(cases, max(FEWEST, min(CASES, EFFORT // max(1, size))))
+    found = [*_started(small, formed), *_placed(small, formed, expected)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         answers = [pool.submit(planned, serialised(case.make()), run) for case in chosen]
         for case, answer in zip(chosen, answers, strict=True):
             found += case.judge(answer.result())
-    if len(chosen) < len(cases):
-        found.append(rules.SAMPLED.finding("resources", f"{len(chosen)} of {len(cases)} failures were simulated"))
+    if len(small.primitives) < len(cib.primitives) or len(chosen) < len(cases):
+        parts = f"{len(small.primitives)} of {len(cib.primitives)} resources, {len(chosen)} of {len(cases)} failures"
+        found.append(rules.SAMPLED.finding("resources", parts))
     return found
 
 
@@ -159,7 +160,17 @@ def _placed(cib: Cib, formed: Formed, expected: Expected) -> Iterator[Finding]:
             yield rules.NOT_SPREAD.finding(vips[0].id, f"{busy} holds {most} of {len(vips)} VIPs, {able} nodes can")
 
 
+def _settled(formed: Formed) -> Case:
+    def judge(transition: Transition) -> Iterator[Finding]:
+        names = sorted({each.resource for each in transition.actions})
+        if names:
+            yield rules.UNSETTLED.finding(names[0], f"more actions on {listed(names)}, without any cause")
+
+    return Case("nothing", lambda: formed.root, judge)
+
+
 def _cases(cib: Cib, formed: Formed, now: int) -> Iterator[Case]:
+    yield _settled(formed)
     for node in cib.nodes:
         yield _node_loss(cib, formed, node)
     yield from _port_losses(cib, formed)

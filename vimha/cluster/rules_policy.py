@@ -64,9 +64,9 @@ UNSETTLED = Rule(
     "Look for constraints that contradict each other.",
 )  # fmt: skip
 SAMPLED = Rule(
-    "P012", _INFO, "not every failure was simulated",
-    "Of many resources of a kind only some were failed, so that validation ends in seconds. The rest have the same"
-    " agent, container and settings.",
+    "P012", _INFO, "not every resource and failure was simulated",
+    "Of many resources of a kind only some were simulated, so that validation ends in seconds. The others have the same"
+    " agent, container, settings and constraints.",
     "Nothing needs to be done.",
 )  # fmt: skip
 NOT_SIMULATED = Rule(
