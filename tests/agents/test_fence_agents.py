@@ -3,9 +3,7 @@
 The BMCs listen on loopback addresses of a network namespace of their own and switch a fake Power.
 """
 
-import os
 import resource
-import statistics
 import subprocess
 import threading
 import time
@@ -14,83 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from vimha.lab.bmc import BmcConfig, Endpoint, new_password, tls
-from vimha.lab.bmc.server import serving
-from vimha.render.agents import install
+from lab_bmcs import ALL, NETNS, NODES, FakePower, Fence, bmcs
 
 pytestmark = pytest.mark.agents
 
-NETNS = f"vh-test-bmc-{os.getpid()}"
 NODE_NETNS = f"{NETNS}-node"
-NODES = ("c1", "c2", "c3")
 RNG = "/usr/share/cluster/relaxng/metadata.rng"
-ROUNDS = 10
-
-
-class FakePower:
-    """Nodes that obey at once, or `takes` seconds later; remembers the network namespace that it was called in."""
-
-    def __init__(self) -> None:
-        self.state = dict.fromkeys(NODES, True)
-        self.takes = 0.0
-        self.broken = False
-        self.namespaces: set[str] = set()
-        self.changes: list[tuple[str, str]] = []
-
-    def is_on(self, node: str) -> bool:
-        return self.state[node]
-
-    def off(self, node: str) -> None:
-        self._change(node, False)
-
-    def on(self, node: str) -> None:
-        self._change(node, True)
-
-    def _change(self, node: str, on: bool) -> None:
-        if self.broken:
-            raise OSError("the switch is stuck")
-        self.namespaces.add(str(Path("/proc/thread-self/ns/net").readlink()))
-        self.changes.append((node, "on" if on else "off"))
-        time.sleep(self.takes)
-        self.state[node] = on
-
-
-class Fence:
-    """Runs fence agents in the BMCs' namespace, with our own agent installed over Debian's files, for them alone."""
-
-    def __init__(self, folder: Path, config: BmcConfig) -> None:
-        self.folder = folder
-        self.config = config
-
-    def command(self, *argv: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-        """Run a command that sees /usr/sbin/fence_vimha_redfish."""
-        overlays = "".join(
-            f"mount -t overlay none -o lowerdir={self.folder}/root{path}:{path} {path} && "
-            for path in ("/usr/sbin", "/usr/lib")
-        )
-        enter = ["ip", "netns", "exec", NETNS, "unshare", "--mount", "--"]
-        return subprocess.run(
-            [*enter, "/bin/sh", "-c", overlays + 'exec "$@"', "sh", *argv],
-            input=stdin, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-
-    def options(self, agent: str, node: str) -> dict[str, str]:
-        """What the cluster would configure for `node`."""
-        endpoint = next(entry for entry in self.config.endpoints if entry.node == node)
-        common = {"ip": endpoint.address, "username": self.config.username, "plug": node}
-        script = {"password_script": str(self.folder / "script")}
-        if agent == "fence_ipmilan":
-            return {**common, **script, "lanplus": "1", "cipher": "3", "power_wait": "0"}
-        if agent == "fence_redfish":
-            return {**common, **script, "ssl_insecure": "1", "systems_uri": endpoint.system}
-        files = {"password_file": str(self.config.password_file), "ssl_ca": str(self.folder / "ca.pem")}
-        return {**common, **files, "systems_uri": endpoint.system}
-
-    def act(self, agent: str, action: str, node: str, **given: str) -> "subprocess.CompletedProcess[str]":
-        """One action as Pacemaker asks for it: options on standard input."""
-        options = {**self.options(agent, node), "action": action, "nodename": node, **given}
-        return self.command(agent, stdin="".join(f"{key}={value}\n" for key, value in options.items()))
 
 
 @pytest.fixture(scope="module")
@@ -100,22 +27,8 @@ def power() -> FakePower:
 
 @pytest.fixture(scope="module")
 def fence(power: FakePower, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fence]:
-    folder = tmp_path_factory.mktemp("bmc")
-    install(folder / "root")
-    secret = new_password()
-    for name, text, mode in (("password", secret, 0o600), ("script", f"#!/bin/sh\necho {secret}\n", 0o700)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(mode)
-    endpoints = tuple(Endpoint(node, f"127.0.0.{11 + number}") for number, node in enumerate(NODES))
-    pair = tls.make_certificate(folder, tls.make_ca(folder), [endpoint.address for endpoint in endpoints])
-    config = BmcConfig(folder / "state", endpoints, "vimha", folder / "password", pair.certificate, pair.key, NETNS)
-    subprocess.run(["ip", "netns", "add", NETNS], check=True)
-    try:
-        subprocess.run(["ip", "-n", NETNS, "link", "set", "lo", "up"], check=True)
-        with serving(power, config):
-            yield Fence(folder, config)
-    finally:
-        subprocess.run(["ip", "netns", "delete", NETNS], check=True)
+    with bmcs(power, tmp_path_factory.mktemp("bmc")) as fence:
+        yield fence
 
 
 @pytest.fixture(autouse=True)
@@ -125,9 +38,6 @@ def powered(power: FakePower) -> None:
     power.takes = 0.0
     power.broken = False
     power.changes.clear()
-
-
-ALL = ("fence_vimha_redfish", "fence_redfish", "fence_ipmilan")
 
 
 @pytest.mark.parametrize("agent", ALL)
@@ -282,7 +192,7 @@ def test_metadata_costs_little_cpu(fence: Fence) -> None:
     program += "sys.argv = ['x', '-o', 'metadata']; from fence_agents.vimha_redfish import main; main()"
     argv = ["/usr/bin/python3", "-IS", "-c", program]
     costs = []
-    for _ in range(ROUNDS):
+    for _ in range(10):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -300,17 +210,3 @@ def test_stonith_admin_validates_and_refuses_without_credentials(fence: Fence) -
     bad = fence.command(*validate, "--option=ip=127.0.0.11")
     assert bad.returncode != 0
     assert "no password" in bad.stdout
-
-
-def test_off_is_verified_faster_than_by_the_agents_of_the_distribution(fence: Fence) -> None:
-    """Also prints the figures (pytest -s): median seconds of ten, each started on a node that is on."""
-    times: dict[str, list[float]] = {agent: [] for agent in ALL}
-    for _ in range(ROUNDS):
-        for agent in ALL:
-            fence.act("fence_vimha_redfish", "on", "c1")
-            began = time.monotonic()
-            assert fence.act(agent, "off", "c1").returncode == 0
-            times[agent].append(time.monotonic() - began)
-    medians = {agent: round(statistics.median(values), 3) for agent, values in times.items()}
-    print(medians)
-    assert medians["fence_vimha_redfish"] == min(medians.values())
