@@ -65,7 +65,7 @@ def _judge(primitive: Primitive, advised: Advice | None) -> Iterator[Finding]:
     for name, least in (advised or {}).items():
         given = primitive.timeout_ms(name)
         operation = primitive.operation(name)
-        if given < least and (operation or name in ("start", "stop")) and name in (*COSTLY, "monitor"):
+        if 0 < given < least and (operation or name in ("start", "stop")) and name in (*COSTLY, "monitor"):
             where = operation.id if operation else primitive.id
             yield rules.ADVICE.finding(
                 where,

@@ -16,7 +16,7 @@ from vimha.cluster.attributes import published, satisfying
 from vimha.cluster.cib import Cib, Element, Primitive, is_true
 from vimha.cluster.sample import representative
 from vimha.cluster.simulate import Task, Transition, planned, schedule, serialised
-from vimha.cluster.traps_operations import listed
+from vimha.cluster.traps_operations import is_recurring, listed
 from vimha.cluster.traps_resources import VIP_TYPES, anchors
 from vimha.findings import Finding, Severity
 from vimha.process import Runner
@@ -70,6 +70,8 @@ def unsupported(cib: Cib) -> str:
         return "the CIB lists no nodes"
     if is_true(cib.properties.get("maintenance-mode")):
         return "the cluster is in maintenance mode"
+    if cib.is_fencing and not any(each.is_fencing for each in cib.primitives.values()):
+        return "without a fence device Pacemaker starts nothing"
     for each in cib.primitives.values():
         if each.agent in UNSUPPORTED or any(parent.tag in UNSUPPORTED for parent in each.parents):
             return f"{each.id} makes nodes of its own (remote nodes, bundles)"
@@ -134,9 +136,9 @@ def _started(cib: Cib, formed: Formed) -> Iterator[Finding]:
             yield rules.NOT_STARTED.finding(each.id, f"{each.agent} starts on no node")
             continue
         for operation in each.operations:
-            if operation.name != "monitor" or not operation.enabled or operation.role not in ("", "Started"):
+            if operation.name != "monitor" or not is_recurring(operation) or operation.role not in ("", "Started"):
                 continue
-            if operation.interval_ms and (each.id, operation.interval_ms) not in scheduled:
+            if (each.id, operation.interval_ms) not in scheduled:
                 yield rules.NO_SCHEDULED_MONITOR.finding(
                     operation.id, f"monitor of {each.id} with interval {operation.interval} is not run"
                 )
@@ -198,8 +200,11 @@ def _sample(cases: list[Case], limit: int) -> list[Case]:
 
 
 def _lost(cib: Cib, before: dict[str, frozenset[str]], after: dict[str, frozenset[str]]) -> list[str]:
-    """Resources that ran before and run nowhere afterwards."""
-    return [name for name in cib.primitives if before.get(name) and not after.get(name)]
+    """Resources that ran before and run nowhere afterwards. Fence devices are none: they fence without running."""
+    return [
+        each.id for each in cib.primitives.values()
+        if before.get(each.id) and not after.get(each.id) and not each.is_fencing
+    ]  # fmt: skip
 
 
 def _node_loss(cib: Cib, formed: Formed, node: str) -> Case:

@@ -30,8 +30,8 @@ NO_MONITOR = Rule(
 )  # fmt: skip
 SAME_INTERVAL = Rule(
     "C004", _ERROR, "two monitors of a resource at the same interval",
-    "Pacemaker tells a resource's recurring operations apart by name and interval alone, roles included: of two with"
-    " the same interval only one is run.",
+    "Pacemaker tells a resource's recurring operations apart by name and interval alone, whatever their role or depth:"
+    " with two at the same interval it runs neither.",
     "Give them different intervals, such as 1s for Promoted and 1100ms for Unpromoted.",
 )  # fmt: skip
 ADVICE = Rule(

@@ -119,13 +119,17 @@ def _foreign(
 def _policy(
     cib: Cib, told: list[Finding], runner: Runner, installed: Installed, expected: policy.Expected = policy.FOREIGN
 ) -> list[Finding]:
-    """What the scheduler says, without what was `told` already: a monitor that is not run for its interval."""
+    """What the scheduler says, without what was `told` already: monitors that do not run for their interval's sake."""
     if not installed():
         return [rules_policy.NOT_SIMULATED.finding("crm_simulate", "Pacemaker's tools are not installed here")]
     try:
         found = policy.check(cib, runner, int(time.time()), expected)
     except ProcessError as error:
         return [rules_policy.REFUSED.finding("crm_simulate", error.message)]
-    dropped = {each.where for each in told if each.code == rules.INTERVAL.code}
+    known = {each.where for each in told if each.code in (rules.INTERVAL.code, rules.SAME_INTERVAL.code)}
+    explained = {
+        operation.id for each in cib.primitives.values() for operation in each.operations
+        if known.intersection(other.id for other in each.operations)
+    }  # fmt: skip
     monitor = rules_policy.NO_SCHEDULED_MONITOR.code
-    return [each for each in found if each.code != monitor or each.where not in dropped]
+    return [each for each in found if each.code != monitor or each.where not in explained]
