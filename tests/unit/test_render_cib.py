@@ -51,7 +51,21 @@ def test_large_spreads_vips_over_nodes_and_ties_them_to_a_running_haproxy() -> N
     homes = ids(root, "//rsc_location[starts-with(@rsc, 'vip-')]/@node")
     assert homes == ["control-1", "control-2", "control-3"]
     assert ids(root, "//rsc_colocation/@with-rsc") == ["haproxy-clone"] * 3
-    assert ids(root, "//rsc_order/@kind") == ["Optional"] * 3, "a restart of haproxy must not restart its VIP"
+
+
+@pytest.mark.parametrize("of", VARIANTS.values(), ids=VARIANTS.keys())
+def test_no_order_makes_one_resources_restart_another(of: Site) -> None:
+    assert set(ids(tree(of), "//rsc_order/@kind")) == {"Optional"}
+
+
+@pytest.mark.parametrize("of", VARIANTS.values(), ids=VARIANTS.keys())
+def test_the_ports_are_watched_from_first_to_last(of: Site) -> None:
+    """Their attribute makes Pacemaker plan anew, and wait for whatever is under way: nothing may be."""
+    root = tree(of)
+    assert ids(root, "//rsc_order[@id='ports.first']/@symmetrical") == ["true"]
+    first, then = (ids(root, f"//resource_set[@id='ports.first.{side}']/resource_ref") for side in ("first", "then"))
+    everything = ids(root, "//resources/*[not(@class='stonith')]")
+    assert sorted(first + then) == sorted(everything) and all(name.startswith("ports") for name in first)
 
 
 def test_a_preference_is_weaker_than_staying() -> None:

@@ -102,11 +102,14 @@ class Colocation:
 
 @dataclass(frozen=True)
 class Order:
-    """When both are to be done in one transition, `first` starts before `then` and stops after it."""
+    """When both are to be done in one transition, each of `first` starts before each of `then`; and, if `both_ways`,
+    stops after it.
+    """
 
     id: str
-    first: str
-    then: str
+    first: tuple[str, ...]
+    then: tuple[str, ...]
+    both_ways: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ fences the node, Pacemaker's defaults. The ports watcher is apart: its failure i
 that moves the VIPs, and never a reason to stop or ban the watcher itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vimha.render import fencing
 from vimha.render.cib import Cib, Clone, Colocation, Group, Location, Needs, Nowhere, Op, Order, Primitive
@@ -59,7 +59,10 @@ def build(site: Site, timings: Timings) -> Cib:
             for name, node in site.nodes.items() if node.role is Role.ARBITER
         ),
         colocations=tuple(rule for rule in front_rules if isinstance(rule, Colocation)),
-        orders=tuple(rule for rule in front_rules if isinstance(rule, Order)),
+        orders=(
+            *(rule for rule in front_rules if isinstance(rule, Order)),
+            *_orders(front, services, ports, fencing.devices(site, timings)),
+        ),
         levels=fencing.levels(site),
     )  # fmt: skip
 
@@ -104,6 +107,7 @@ def _small(site: Site, timings: Timings) -> tuple[tuple[Group, ...], list[Needs]
     return (Group(FRONT, members),), [Needs(f"{FRONT}.needs.{each}", FRONT, each) for each in needs]
 
 
+Resource = Primitive | Group | Clone
 Rule = Needs | Location | Colocation | Order
 
 
@@ -123,8 +127,8 @@ def _large(site: Site, timings: Timings) -> tuple[tuple[Primitive | Clone, ...],
             Needs(f"{vip.id}.needs.{attribute}", vip.id, attribute),
             Location(f"{vip.id}.prefers.{home}", vip.id, home, PREFERENCE),
             Colocation(f"{vip.id}.with.{clone.id}", vip.id, clone.id),
-            Order(f"{clone.id}.then.{vip.id}", clone.id, vip.id),
         ]
+    rules.append(Order(f"{clone.id}.then.vips", (clone.id,), tuple(vip.id for vip in vips)))
     alone = tuple(_service(site, name, timings) for name in site.services if _is_alone(site, name))
     fronts = site.fronts()
     rules += [
@@ -132,6 +136,24 @@ def _large(site: Site, timings: Timings) -> tuple[tuple[Primitive | Clone, ...],
         for service in alone
     ]
     return (clone, *vips, *alone), rules
+
+
+def _orders(
+    front: Sequence[Resource], services: Sequence[Resource], ports: Sequence[Resource], devices: Sequence[Resource]
+) -> Iterator[Order]:
+    """What must not get in a failover's way.
+
+    A change of a node attribute makes Pacemaker plan anew, and first wait for every action that is under way: so the
+    watchers of the ports, which set and remove theirs, start first and stop last. On a node in standby the VIPs
+    would otherwise wait for its APIs to stop. Fence devices are found homes after the VIPs: a node can be fenced
+    by a device that does not run, and starting one costs CPU.
+    """
+    last = tuple(each.id for each in ports)
+    yield Order("ports.first", last, tuple(each.id for each in (*front, *services)))
+    if devices:
+        yield Order(
+            "devices.last", tuple(each.id for each in front), tuple(each.id for each in devices), both_ways=False
+        )
 
 
 def _is_alone(site: Site, service: str) -> bool:
