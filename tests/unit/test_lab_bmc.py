@@ -137,6 +137,16 @@ def test_what_chassis_control_cannot_do_is_an_error(socket_path: Path, power: Fa
     assert power.state["c1"]
 
 
+def test_a_machine_in_its_self_test_is_on_and_a_power_off_ends_that(power: FakePower) -> None:
+    switch = Switch(power, power.state, post_s=60.0)
+    switch.off("c1")
+    switch.on("c1")
+    assert switch.is_on("c1")
+    switch.off("c1")
+    assert not switch.is_on("c1")
+    assert ("c1", True) not in power.changes
+
+
 def test_an_off_that_came_after_an_on_has_the_last_word(switch: Switch, power: FakePower) -> None:
     power.takes = 0.4
     for change in (switch.on, switch.cycle):

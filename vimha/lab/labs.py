@@ -37,6 +37,9 @@ NEEDED_MB = 300
 BMC_NICE = -15
 """BMCs are hardware of their own: they do not wait for a busy host. launch.py takes it back for the machines that they
 start."""
+POST_S = 3.0
+"""A machine that its BMC switched on tests itself before it boots. A real one takes a minute; here it must only not
+boot on the cores that the survivors need to take over, since the lab's machines share those."""
 TOOLS = {"systemd-nspawn": "systemd-container", "nft": "nftables", "ip": "iproute2", "openssl": "openssl"}
 _POLL_S = 0.1
 Progress = Callable[[str], None]
@@ -203,7 +206,7 @@ class Lab:
         ]
         return bmc.BmcConfig(
             folder, tuple(endpoints), fencing.username, self.folder / "bmc.password",
-            self.folder / "bmc.pem", self.folder / "bmc.key", self.netns(BMCS),
+            self.folder / "bmc.pem", self.folder / "bmc.key", self.netns(BMCS), POST_S,
         )  # fmt: skip
 
     def _boot(self, made: image.Image, progress: Progress, *, ephemeral: bool) -> None:

@@ -39,7 +39,7 @@ class Endpoint:
 @dataclass(frozen=True)
 class BmcConfig:
     """The BMCs of one lab. `folder` is the process's own (made, and private); `netns` holds the addresses, empty for
-    the namespace that the process is started in."""
+    the namespace that the process is started in. `post_s`: seconds of self-test between power-on and boot."""
 
     folder: Path
     endpoints: tuple[Endpoint, ...]
@@ -48,6 +48,7 @@ class BmcConfig:
     certificate: Path
     key: Path
     netns: str = ""
+    post_s: float = 0.0
 
     @property
     def ready_file(self) -> Path:

@@ -44,7 +44,7 @@ def serve(power: Power, config: BmcConfig) -> None:
 def serving(power: Power, config: BmcConfig) -> Iterator[None]:
     """The BMCs, for as long as the block runs; inside it, every one of them answers."""
     config.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    switch = Switch(power, [endpoint.node for endpoint in config.endpoints])
+    switch = Switch(power, [endpoint.node for endpoint in config.endpoints], config.post_s)
     app = redfish.application(config, switch)
     socket_path = config.folder / "chassis.sock"
     with ExitStack() as stack:
