@@ -12,7 +12,7 @@ from functools import cached_property
 
 from lxml import etree
 
-from vimha.cluster import durations
+from vimha.cluster import constraints, durations
 
 Element = etree._Element
 CONTAINERS = ("group", "clone", "master", "bundle")
@@ -185,9 +185,9 @@ class Cib:
         found: dict[str, set[str]] = {}
         for each in self.constraints:
             if each.tag == "rsc_colocation" and score(each.get("score")) >= score("INFINITY"):
-                in_sets = self.named(each)
-                for name in self.named(each, "rsc"):
-                    found.setdefault(name, set()).update(in_sets, self.named(each, "with-rsc"))
+                for dependent, anchor in constraints.colocated(each):
+                    for name in self.tagged(dependent):
+                        found.setdefault(name, set()).update(self.tagged(anchor))
         for primitive in self.primitives.values():
             for parent in primitive.parents:
                 found.setdefault(parent.get("id", ""), set()).add(primitive.id)
@@ -205,9 +205,9 @@ class Cib:
                 found.setdefault(anchor, set()).add(name)
         for each in self.constraints:
             if each.tag == "rsc_order":
-                in_sets = self.named(each)
-                for name in self.named(each, "first"):
-                    found.setdefault(name, set()).update(in_sets, self.named(each, "then"))
+                for first, then in constraints.ordered(each):
+                    for name in self.tagged(first):
+                        found.setdefault(name, set()).update(self.tagged(then))
         return found
 
     def named(self, constraint: Element, *attributes: str) -> set[str]:
@@ -216,9 +216,11 @@ class Cib:
         found |= {each.get("id", "") for each in constraint.iterfind("resource_set/resource_ref")}
         if constraint.get("rsc-pattern"):
             found |= {name for each in self.primitives.values() for name in each.names}
-        for name in found & self._tags.keys():
-            found |= self._tags[name]
-        return found - {""}
+        return {name for each in found - {""} for name in self.tagged(each)}
+
+    def tagged(self, name: str) -> set[str]:
+        """What `name` stands for: a tag's resources, or itself."""
+        return self._tags.get(name) or {name}
 
     @cached_property
     def _tags(self) -> dict[str, set[str]]:

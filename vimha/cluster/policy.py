@@ -14,7 +14,7 @@ from vimha.cluster import rules_policy as rules
 from vimha.cluster import whatif
 from vimha.cluster.attributes import published, satisfying
 from vimha.cluster.cib import Cib, Element, Primitive, is_true
-from vimha.cluster.sample import representative
+from vimha.cluster.sample import instances, representative
 from vimha.cluster.simulate import Task, Transition, planned, schedule, serialised
 from vimha.cluster.traps_operations import is_recurring, listed
 from vimha.cluster.traps_resources import VIP_TYPES, anchors
@@ -27,6 +27,8 @@ CASES, FEWEST, EFFORT = 40, 6, 8000
 """How many failures are computed: at most CASES, fewer where resources of many kinds leave a large configuration
 (EFFORT is instances times failures, about 3 s on one core), but FEWEST in any case.
 """
+LARGEST = 2000
+"""More instances than this are not computed at all: crm_simulate's time grows faster than their number."""
 UNSUPPORTED = ("bundle", "ocf:pacemaker:remote")
 """What runs on nodes that exist only once something runs: their status cannot be fabricated."""
 
@@ -89,6 +91,9 @@ def check(cib: Cib, run: Runner, now: int, expected: Expected = Expected()) -> l
     if reason:
         return [rules.NOT_SIMULATED.finding("crm_config", reason, remedy="Test failovers on the cluster itself.")]
     small = representative(cib, INSTANCES)
+    if instances(small) > LARGEST:
+        reason = f"{instances(small)} instances of too many different kinds"
+        return [rules.NOT_SIMULATED.finding("resources", reason, remedy="Test failovers on the cluster itself.")]
     formed = form(small, run, now)
     cases = list(_cases(small, formed, now))
     size = sum(len(nodes) for nodes in formed.placement.values())

@@ -18,10 +18,9 @@ Kind = tuple[object, ...]
 
 def representative(cib: Cib, most: int) -> Cib:
     """`cib`, or a copy reduced towards `most` instances in all; two of each kind are kept at least."""
-    sizes = {each.id: len(cib.nodes) if each.clone is not None else 1 for each in cib.primitives.values()}
-    excess = sum(sizes.values()) - most
-    if excess <= 0:
+    if instances(cib) <= most:
         return cib
+    sizes = {each.id: _size(cib, each) for each in cib.primitives.values()}
     mentions = _mentions(cib)
     kinds = {each.id: _kind(each, mentions) for each in cib.primitives.values() if _is_alone(cib, each)}
     count = Counter(kinds.values())
@@ -35,6 +34,15 @@ def representative(cib: Cib, most: int) -> Cib:
         else:
             dropped.update(cib.primitives[name].names)
     return _without(cib, dropped)
+
+
+def instances(cib: Cib) -> int:
+    """How many instances of primitives `cib` can have at most."""
+    return sum(_size(cib, each) for each in cib.primitives.values())
+
+
+def _size(cib: Cib, primitive: Primitive) -> int:
+    return len(cib.nodes) if primitive.clone is not None else 1
 
 
 def _is_alone(cib: Cib, primitive: Primitive) -> bool:
@@ -66,17 +74,17 @@ def _kind(primitive: Primitive, mentions: dict[str, list[Element]]) -> Kind:
     )  # fmt: skip
 
 
-def _shape(element: Element, names: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
-    """What an element says, but for ids and for the resource's own names. A resource set is the same for all in it,
-    and stands for itself.
+def _shape(constraint: Element, names: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    """What a constraint says, but for ids and for the resource's own names. A resource set says the same of all of
+    its members, and stands for itself.
     """
-    said = ("meta_attributes", "nvpair", "rule", "expression", "rsc_location", "rsc_colocation", "rsc_order")
-    for each in element.iter(*said):
+    for each in constraint.iter("rule", "expression", "rsc_location", "rsc_colocation", "rsc_order"):
         for key, value in attributes(each).items():
             if key != "id":
                 yield str(each.tag), key, "self" if value in names else value
-    if element.find("resource_set") is not None:
-        yield "resource_set", "of", element.get("id", "")
+    for each in constraint.iterfind("resource_set"):
+        if any(reference.get("id") in names for reference in each.iterfind("resource_ref")):
+            yield "resource_set", "of", each.get("id", "")
 
 
 def _without(cib: Cib, dropped: set[str]) -> Cib:
