@@ -21,8 +21,8 @@ from vimha.cluster.traps_resources import VIP_TYPES, anchors
 from vimha.findings import Finding, Severity
 from vimha.process import Runner
 
-INSTANCES = 240
-"""Of a larger configuration this many instances are simulated: 0.1 s of computing for each thing that happens."""
+INSTANCES = 120
+"""Of a larger configuration this many instances are simulated: some 50 ms of computing for each thing that happens."""
 CASES, FEWEST, EFFORT = 40, 6, 8000
 """How many failures are computed: at most CASES, fewer where resources of many kinds leave a large configuration
 (EFFORT is instances times failures, about 3 s on one core), but FEWEST in any case.
