@@ -1,4 +1,9 @@
-"""A1, A4, A7, A8: every fault of the catalogue, one round each, on a real cluster of three machines."""
+"""A1, A4, A7, A8: every fault of the catalogue, one round each, on a real cluster of three machines.
+
+What must hold on any host is asserted: the service returns, no VIP has two holders, who must be fenced is fenced, what
+must move moves, the cluster heals. How long it takes is printed here, and held against the bars by
+tests/bench/bench_failover.py.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,23 +13,11 @@ import pytest
 from vimha.drill import session
 from vimha.drill.faults import FAULTS
 from vimha.drill.session import Order
+from vimha.drill.verdict import misbehaviour
 from vimha.site.loading import load_valid
 from vimha.site.model import Site
 
 pytestmark = pytest.mark.lab
-
-BARS_S = {
-    "node-power-off": 3.0,
-    "node-freeze": 5.0,
-    "service-kill": 1.5,
-    "service-freeze": 4.0,
-    "port-down": 3.0,
-    "plane-down": 3.0,
-    "partition": 5.0,
-    "switchover": 1.0,
-    "site-power-loss": 30.0,
-}
-"""The longest outage that each fault may cost on the small site, whatever its budget says."""
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +33,9 @@ def lab(site: Site) -> Iterator[str]:
 
 def play(site: Site, lab: str, order: Order) -> None:
     (outcome,), _ = session.play(site, [order], print, lab)
-    assert outcome.verdict == "pass", [entry.problems for entry in outcome.rounds]
-    assert outcome.worst_s <= BARS_S[order.fault]
-    assert not outcome.split_brain
+    assert outcome.rounds
+    for entry in outcome.rounds:
+        assert misbehaviour(entry, FAULTS[order.fault].expected) == (), f"outage {entry.outage_s:.2f} s"
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -76,12 +76,10 @@ class Round:
     problems: tuple[str, ...] = ()
 
 
-def problems(seen: Round, expected: Expectation) -> tuple[str, ...]:
-    """Every reason why the round `seen` is not a pass, in words for the operator."""
+def overruns(seen: Round) -> tuple[str, ...]:
+    """What took the round `seen` longer than it may, in words for the operator; the figures of a busy host."""
     found = []
     limits = seen.limits
-    if not seen.returned:
-        found.append(f"the service had not returned {seen.outage_s:.2f} s after the fault")
     if limits.budget_worst_s is not None and seen.outage_s > limits.budget_worst_s:
         found.append(
             f"outage {seen.outage_s:.2f} s exceeds the budget's worst case of {limits.budget_worst_s:.2f} s "
@@ -89,6 +87,18 @@ def problems(seen: Round, expected: Expectation) -> tuple[str, ...]:
         )
     if seen.outage_s > limits.objective_s:
         found.append(f"outage {seen.outage_s:.2f} s exceeds the objective of {limits.objective_s:g} s")
+    if seen.heal_outage_s > limits.objective_s:
+        found.append(f"healing interrupted the service for {seen.heal_outage_s:.2f} s, over the objective")
+    if seen.stall_s > STALL_S:
+        found.append(f"the probe itself stalled for {seen.stall_s:.2f} s: this machine is too busy to measure")
+    return tuple(found)
+
+
+def misbehaviour(seen: Round, expected: Expectation) -> tuple[str, ...]:
+    """What the cluster did in the round `seen` that it may never do, however slow its host is."""
+    found = []
+    if not seen.returned:
+        found.append(f"the service had not returned {seen.outage_s:.2f} s after the fault")
     found += [f"split brain: {evidence}" for evidence in seen.split_brain]
     if expected.fenced is not None and seen.fenced != expected.fenced:
         found.append(f"{seen.target} was {'' if seen.fenced else 'not '}fenced")
@@ -96,13 +106,14 @@ def problems(seen: Round, expected: Expectation) -> tuple[str, ...]:
         found.append(f"the VIP {'left' if seen.moved else 'stayed on'} {seen.target}")
     if seen.lost_writes:
         found.append(f"{seen.lost_writes} acknowledged writes cannot be read back")
-    if seen.stall_s > STALL_S:
-        found.append(f"the probe itself stalled for {seen.stall_s:.2f} s: this machine is too busy to measure")
     if not seen.healed:
         found.append("the cluster did not become healthy again after the round")
-    if seen.heal_outage_s > limits.objective_s:
-        found.append(f"healing interrupted the service for {seen.heal_outage_s:.2f} s, over the objective")
     return tuple(found)
+
+
+def problems(seen: Round, expected: Expectation) -> tuple[str, ...]:
+    """Every reason why the round `seen` is not a pass."""
+    return misbehaviour(seen, expected) + overruns(seen)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
