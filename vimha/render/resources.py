@@ -26,6 +26,7 @@ PREFERENCE = "50"
 """Spreads VIPs at first; below STICKINESS, so that no VIP moves back by itself: an outage for nothing."""
 STICKINESS = "1000"
 THRESHOLD = "3"
+TRANSITION_DELAY = "50ms"
 
 
 def bind_config(service: str) -> str:
@@ -74,6 +75,10 @@ def _properties(site: Site, timings: Timings) -> dict[str, str]:
     here has data to lose by stopping. cluster-delay bounds how long a silent peer holds up a transition beyond the
     operation's own timeout (default 60 s). load-threshold: at its default of 80 % Pacemaker starts a busy node's
     resources one at a time; a failover must not wait because the nodes work.
+
+    transition-delay: after a membership change the DC asks for the CIB while its own updates of it are still on their
+    way, and then pauses a whole second before it asks again (controld_schedulerd.c). Waiting 50 ms first lets the
+    updates arrive: measured, it turns the plan after a lost node from 1.1-1.6 s into 0.1-0.25 s.
     """
     return {
         "cluster-name": site.site,
@@ -87,6 +92,7 @@ def _properties(site: Site, timings: Timings) -> dict[str, str]:
         "dc-deadtime": f"{timings.dc_deadtime}ms",
         "cluster-delay": "10s",
         "load-threshold": "400%",
+        "transition-delay": TRANSITION_DELAY,
     }
 
 
