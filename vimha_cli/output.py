@@ -43,4 +43,5 @@ def print_findings(findings: Sequence[Finding], output: str, *, err: bool = Fals
         severity = click.style(f"{finding.severity} {finding.code}", fg=COLOURS[finding.severity], bold=True)
         click.echo(f"{severity}  {finding.where}\n    {finding.message}\n    {finding.remedy}", err=err)
     bad = len(errors(list(findings)))
-    click.echo(f"{len(findings)} findings, {bad} of them errors" if findings else "no findings", err=err)
+    count = "1 finding" if len(findings) == 1 else f"{len(findings) or 'no'} findings"
+    click.echo(f"{count}, {bad} of severity error" if findings else count, err=err)
