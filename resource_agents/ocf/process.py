@@ -81,13 +81,14 @@ class Daemon:
 
     def stop(self, grace_s: float, deadline: Deadline) -> None:
         """End the daemon and all of its session: TERM, after `grace_s` KILL; a frozen one is killed at once.
+        A child that is forked between a look and its signal is found by the next look.
 
         Returns when nothing of it is left; OcfError(GENERIC) when something still is at the deadline.
         """
         left = self._family()
         if left and not any(process.frozen for process in left):
             left = self._end(left, TERM, deadline.sooner(min(grace_s, deadline.left() / 2)))
-        if left:
+        while left and deadline.left():
             left = self._end(left, KILL, deadline)
         if left:
             raise OcfError(

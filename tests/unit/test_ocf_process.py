@@ -135,6 +135,21 @@ def test_a_frozen_one_is_killed_at_once(host: FakeHost, daemon: Daemon) -> None:
     assert host.now == 100.0
 
 
+def test_a_child_forked_while_its_parent_is_killed_is_ended_too(host: FakeHost, daemon: Daemon) -> None:
+    host.put_process(50, ARGV)
+    daemon.record(50)
+
+    def forks(pid: int, number: int) -> None:
+        if number == KILL:
+            host.end_process(pid)
+            if pid == 50:
+                host.put_process(51, ARGV, session=50, state="R")
+
+    host.on_signal = forks
+    daemon.stop(1.0, Deadline(10, host.monotonic))
+    assert host.signals == [(50, TERM), (50, KILL), (51, KILL)]
+
+
 def test_who_outlives_sigkill_fails_the_stop(host: FakeHost, daemon: Daemon) -> None:
     host.put_process(50, ARGV, state="D")
     daemon.record(50)
