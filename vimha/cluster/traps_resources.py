@@ -32,6 +32,8 @@ LATER = {
     "fencing-timeout": (3, 0, 2), "fencing-max-attempts": (3, 0, 2), "fencing-watchdog-timeout": (3, 0, 2),
 }  # fmt: skip
 """Properties that only later versions read, with the first that does."""
+TRANSITION_DELAY_MS = 100
+"""Less than this pays: it lets the DC's own updates of the CIB arrive, for which it would else pause 1 s."""
 CLUSTER_DELAY_MS = 60_000
 
 
@@ -54,7 +56,7 @@ def _properties(cib: Cib) -> Iterator[Finding]:
     if given.get("no-quorum-policy") == "ignore":
         yield rules.QUORUM.finding(cib.property_id("no-quorum-policy"), "no-quorum-policy=ignore")
     delay = durations.interval_ms(given.get("transition-delay"))
-    if delay:
+    if delay > TRANSITION_DELAY_MS:
         where = cib.property_id("transition-delay")
         yield rules.TRANSITION_DELAY.finding(where, f"every recovery waits {durations.show(delay)} first")
     delay = durations.interval_ms(given.get("cluster-delay"))
