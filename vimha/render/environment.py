@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 import cib_templates
 from vimha.errors import VimhaError
@@ -30,6 +31,14 @@ def comment(text: str) -> str:
     return re.sub(r"-(?=-)", "- ", text)
 
 
+def nest(text: Markup, width: int) -> Markup:
+    """`text`, XML already, with each line moved right. (Jinja's own `indent` escapes line by line what is escaped: half
+    of the time that a CIB of 1,000 resources takes.)
+    """
+    margin = " " * width
+    return Markup(margin + str(text).replace("\n", f"\n{margin}"))  # noqa: S704
+
+
 @cache
 def environment(*, xml: bool) -> Environment:
     """The templates of cib_templates, for XML or for the line formats; compiled once per process."""
@@ -44,6 +53,7 @@ def environment(*, xml: bool) -> Environment:
         auto_reload=False,
     )
     made.filters["comment"] = comment
+    made.filters["nest"] = nest
     return made
 
 
