@@ -1,9 +1,11 @@
 """Faults on a fake lab: one act to inject, harmless to heal, the class that the budget knows them by."""
 
+import re
+
 import pytest
 from fake_lab import FakeLab
 
-from vimha.drill.faults import FAULTS
+from vimha.drill.faults import FAULTS, daemons
 from vimha.drill.stage import Roles, Stage, fenced_since, roles
 from vimha.errors import VimhaError
 
@@ -23,8 +25,8 @@ def injected(fault: str, lab: FakeLab, service: str = "haproxy") -> list[tuple[o
     [
         ("node-power-off", [("off", "c1")]),
         ("node-freeze", [("freeze", "c1")]),
-        ("service-kill", [("c1", "kill", "-KILL", "41", "42")]),
-        ("service-freeze", [("c1", "kill", "-STOP", "41", "42")]),
+        ("service-kill", [("c1", "pkill", "-KILL", "-f", "^/usr/sbin/haproxy ")]),
+        ("service-freeze", [("c1", "pkill", "-STOP", "-f", "^/usr/sbin/haproxy ")]),
         ("port-down", [("port", "c1", "eth1", False)]),
         ("plane-down", [("plane", "a", False)]),
         ("partition", [("partition", ("c1",), ("c2", "c3"))]),
@@ -56,8 +58,32 @@ def test_a_frozen_node_that_was_fenced_is_powered_on_again() -> None:
 
 
 def test_a_service_that_does_not_run_cannot_be_killed() -> None:
-    with pytest.raises(VimhaError, match="no process of ghost"):
-        FAULTS["service-kill"].prepare(Stage(FakeLab()), ACTIVE, "ghost")
+    with pytest.raises(VimhaError, match="no process of haproxy"):
+        FAULTS["service-kill"].prepare(Stage(FakeLab()), ACTIVE, "haproxy")
+    with pytest.raises(VimhaError, match="no service ghost"):
+        FAULTS["service-kill"].prepare(Stage(FakeLab({"pgrep": "41\n"})), ACTIVE, "ghost")
+
+
+@pytest.mark.parametrize(
+    ("service", "daemon", "agent"),
+    [
+        (
+            "haproxy",
+            "/usr/sbin/haproxy -D -f /etc/vimha/haproxy.cfg -p /run/vimha/haproxy.pid",
+            "/usr/bin/python3 -IS /usr/lib/ocf/resource.d/vimha/haproxy monitor",
+        ),
+        (
+            "glance-api",
+            "/usr/bin/python3 /usr/bin/glance-api --config-file /etc/glance/glance-api.conf "
+            "--config-file /etc/vimha/glance-api.conf --log-file /var/log/glance/glance-api.log",
+            "/usr/bin/python3 -IS /usr/lib/ocf/resource.d/vimha/glance-api monitor",
+        ),
+    ],
+)
+def test_a_fault_hits_the_daemon_and_not_the_agent_that_looks_at_it(service: str, daemon: str, agent: str) -> None:
+    pattern = daemons(FakeLab().site, service)
+    assert re.search(pattern, daemon)
+    assert not re.search(pattern, agent)
 
 
 def test_losing_the_dc_is_a_class_of_its_own() -> None:

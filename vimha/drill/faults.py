@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from vimha.drill.stage import Roles, Stage
 from vimha.drill.verdict import Expectation
 from vimha.errors import VimhaError
-from vimha.process import Runner, checked
+from vimha.process import checked
+from vimha.site.model import Site
 
 POWER_GAP_S = 2.0
 """How long the whole site stays dark in site-power-loss: longer than any token, so that every node has lost all."""
@@ -19,6 +20,7 @@ RETURN_OBJECTIVE_S = 30.0
 """site-power-loss has an objective of its own, from the return of power to the first good answer: three boots, a
 first membership, start-up fencing where it is needed and every start are no failover."""
 STOPPED_S = 10.0
+HAPROXY = "haproxy"
 
 
 @dataclass(frozen=True)
@@ -72,30 +74,34 @@ def _freeze(stage: Stage, roles: Roles, service: str) -> Injection:
     return Injection(roles.active, lambda: stage.machines.freeze(roles.active), heal)
 
 
-def processes(runner: Runner, service: str) -> tuple[str, ...]:
-    """The ids of `service`'s processes on the runner's node; VimhaError when it has none."""
-    found = runner(["pgrep", "-x", service[:15]], timeout_s=STOPPED_S).out.split()
-    if not found:
-        raise VimhaError(f"no process of {service} runs on the active node", "Name a service that runs there.")
-    return tuple(found)
+def daemons(site: Site, service: str) -> str:
+    """The pattern of `service`'s command lines for pgrep(1) -f: its daemon's own, never those of the agent, whose
+    process goes by the same name while it looks at the daemon. VimhaError when the site has no such service.
+    """
+    if service == HAPROXY:
+        return "^/usr/sbin/haproxy "
+    if service in site.services:
+        return f"^/usr/bin/python3 /usr/bin/{site.services[service].kind} .*/etc/vimha/{service}\\.conf"
+    raise VimhaError(f"the site has no service {service}", f"There are {', '.join((HAPROXY, *site.services))}.")
 
 
 def _signal(signal: str) -> Callable[[Stage, Roles, str], Injection]:
     def prepare(stage: Stage, roles: Roles, service: str) -> Injection:
         runner = stage.machines.runner(roles.active)
-        found = processes(runner, service)
+        pattern = daemons(stage.site, service)
+        if not runner(["pgrep", "-f", pattern], timeout_s=STOPPED_S).out:
+            raise VimhaError(f"no process of {service} runs on {roles.active}", "See vimha status.")
+
+        def inject() -> None:
+            checked(runner(["pkill", f"-{signal}", "-f", pattern], timeout_s=STOPPED_S))
 
         def heal() -> None:
             power_on_all(stage)
-            runner(["pkill", "-CONT", "-x", service[:15]], timeout_s=STOPPED_S)
+            runner(["pkill", "-CONT", "-f", pattern], timeout_s=STOPPED_S)
 
-        return Injection(roles.active, lambda: _kill(runner, signal, found), heal)
+        return Injection(roles.active, inject, heal)
 
     return prepare
-
-
-def _kill(runner: Runner, signal: str, pids: tuple[str, ...]) -> None:
-    checked(runner(["kill", f"-{signal}", *pids], timeout_s=STOPPED_S))
 
 
 def _port_down(stage: Stage, roles: Roles, service: str) -> Injection:
