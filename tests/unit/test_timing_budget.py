@@ -22,10 +22,13 @@ CLASSES = [
 
 MEASURED_S = {
     "node-power-loss-dc": 1.90,
+    "node-freeze": 1.35,
+    "partition": 1.62,
     "process-crash": 0.80,
+    "process-hang": 2.25,
     "port-loss": 0.12,
     "plane-loss": 0.12,
-    "switchover": 0.20,
+    "switchover": 0.91,
 }
 """The longest outages measured so far with the timings of a 5 s objective: a worst case below one of these is wrong."""
 
@@ -50,7 +53,7 @@ def test_a_plain_site_meets_five_seconds_without_a_finding() -> None:
 def test_the_default_objective_gives_the_token_of_the_prototype() -> None:
     timings, found = solved(site())
     assert (timings.token, timings.token_coefficient, timings.consensus) == (300, 0, 360)
-    assert 1.7 <= found.named("node-power-loss-dc").typical_s <= 2.1
+    assert 1.2 <= found.named("node-power-loss-dc").typical_s <= 1.6, "ten rounds in the lab: median 1.42 s"
 
 
 @pytest.mark.parametrize("scale", ["small", "large"])

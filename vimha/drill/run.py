@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vimha.drill import journal
 from vimha.drill.assess import Seen, assess, one_line
-from vimha.drill.faults import RETURN_OBJECTIVE_S, Fault, Injection
+from vimha.drill.faults import HAPROXY, RETURN_OBJECTIVE_S, Fault, Injection
 from vimha.drill.journal import Event
 from vimha.drill.probes import Prober, Target
 from vimha.drill.split_brain import holder_at, holdings
@@ -25,6 +25,7 @@ from vimha.errors import VimhaError
 from vimha.lab.cabling import CLIENT, SWITCHES, Cabling
 from vimha.site.model import Site
 from vimha.timing.model import Budget
+from vimha.timing.solve import solve
 
 POLL_S = 0.05
 LOOK_S = 0.25
@@ -45,6 +46,8 @@ HEALTHY_S = 90.0
 """How long a cluster may take to heal: a boot, a join and every start, on a slow machine."""
 DC_SETTLE_S = 3.0
 """Pacemaker damps elections for 2 s (LOSS_DAMPEN): a DC that dies within that time of its election leaves no winner."""
+LOOKED_S = 1.0
+"""A monitor's run and the record of its failure, on a busy host."""
 PATHS = {"glance-api": "/healthcheck"}
 """What a client asks of each kind of service."""
 
@@ -58,6 +61,17 @@ class Tools:
     clock: Callable[[], float] = time.monotonic
     epoch: Callable[[], float] = time.time
     sleep: Callable[[float], object] = time.sleep
+
+
+def notice_s(site: Site, fault: Fault, service: str) -> float:
+    """Seconds until Pacemaker has looked at a service that was killed or frozen; 0 for other faults. Where other
+    instances mask the fault, nothing else tells that it has had its effect.
+    """
+    if fault.fault_class not in ("process-crash", "process-hang"):
+        return 0.0
+    timings = solve(site)
+    operations = timings.haproxy if service == HAPROXY else timings.api
+    return operations.interval / 1000 + LOOKED_S
 
 
 def targets(site: Site) -> tuple[Target, ...]:
@@ -200,7 +214,9 @@ class Drill:
         or until all hope is gone; the moment of the end.
         """
         held_to = self._limits(roles.active, roles.dc)
-        until, hopeless = since + (held_to.budget_worst_s or 0.0), since + max(GIVE_UP_S, 2 * held_to.objective_s)
+        noticed_s = notice_s(self.stage.site, self.fault, self.service)
+        until = since + max(held_to.budget_worst_s or 0.0, noticed_s)
+        hopeless = since + max(GIVE_UP_S, 2 * held_to.objective_s)
         while True:
             now = self.tools.clock()
             bad = [a.end for entry in prober.read().values() for a in entry[-RECENT:] if not a.ok]

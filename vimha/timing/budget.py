@@ -16,6 +16,8 @@ from vimha.timing.model import Budget, FaultClass, Operations, Term, Timings
 Terms = tuple[Term, ...]
 
 HAPROXY, API, MASKED_API = "haproxy", "the only API instance", "one of several API instances"
+SWITCHOVER_STEPS = 5
+"""The plan, and the four actions that follow one another: haproxy and VIP stop, VIP and haproxy start."""
 PARALLEL = 4
 """Starts that Pacemaker runs at once on one node: node-action-limit's default, twice its cores, for two cores."""
 
@@ -146,7 +148,8 @@ def _hand_over(shape: Shape) -> Terms:
 
 
 def _switchover(shape: Shape) -> Terms:
-    return (*_hand_over(shape), *_take_over(shape), figures.CLIENT.term("client"))
+    steps = figures.TRANSITION.term("transition", times=SWITCHOVER_STEPS)
+    return (steps, *_hand_over(shape), *_take_over(shape), figures.CLIENT.term("client"))
 
 
 def _haproxy_recovers(shape: Shape, stop: Term) -> Terms:
