@@ -30,7 +30,7 @@ MEASURED_S = {
     "plane-loss": 0.12,
     "switchover": 0.91,
 }
-"""The longest outages measured so far with the timings of a 5 s objective: a worst case below one of these is wrong."""
+"""The longest outages of a small site measured so far with the timings of a 5 s objective: a worst case below one of these is wrong."""
 
 
 def solved(of: Site) -> tuple[Timings, Budget]:
@@ -56,9 +56,8 @@ def test_the_default_objective_gives_the_token_of_the_prototype() -> None:
     assert 1.2 <= found.named("node-power-loss-dc").typical_s <= 1.6, "ten rounds in the lab: median 1.42 s"
 
 
-@pytest.mark.parametrize("scale", ["small", "large"])
-def test_no_worst_case_is_below_what_was_measured(scale: str) -> None:
-    _, found = solved(site(scale=scale))
+def test_no_worst_case_is_below_what_was_measured() -> None:
+    _, found = solved(site())
     for name, measured in MEASURED_S.items():
         assert found.named(name).worst_s >= measured, name
 
