@@ -30,7 +30,8 @@ MEASURED_S = {
     "plane-loss": 0.12,
     "switchover": 0.91,
 }
-"""The longest outages of a small site measured so far with the timings of a 5 s objective: a worst case below one of these is wrong."""
+"""The longest outages of a small site measured so far with the timings of a 5 s objective: a worst case below one of
+these is wrong."""
 
 
 def solved(of: Site) -> tuple[Timings, Budget]:
