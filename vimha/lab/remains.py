@@ -102,7 +102,7 @@ def teardown(name: str) -> None:
     delete_all(spaces)
     for folder in (DISKS / name, STATE / name):
         shutil.rmtree(folder, ignore_errors=True)
-    Group(name).remove()
+    _remove_group(Group(name))
 
 
 def _kill_machines(name: str) -> None:
@@ -115,6 +115,14 @@ def _kill_machines(name: str) -> None:
         if time.monotonic() > end:
             raise VimhaError(f"lab {name}: processes {top.running()} survive SIGKILL for {DEATH_S:g} s")
         time.sleep(_POLL_S)
+
+
+def _remove_group(group: Group) -> None:
+    """Remove `group` once its dead are gone: a process that can no longer run is in it until the kernel is done."""
+    end = time.monotonic() + DEATH_S
+    while group.pids() and time.monotonic() < end:
+        time.sleep(_POLL_S)
+    group.remove()
 
 
 def _daemons(name: str) -> list[int]:
