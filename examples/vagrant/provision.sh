@@ -20,7 +20,7 @@ Kind=bond
 
 [Bond]
 Mode=active-backup
-MIIMonitorSec=100ms
+MIIMonitorSec=50ms
 NETDEV
 printf '[Match]\nName=eth1 eth2\n\n[Network]\nBond=bond0\n' >/etc/systemd/network/10-ports.network
 {

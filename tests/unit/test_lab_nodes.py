@@ -24,7 +24,7 @@ SMALL = load_valid(EXAMPLES / "site-small.yaml")
 def test_the_bond_of_a_staged_site_is_joined_outside() -> None:
     bond = nodes.staged(SMALL).bond
     assert bond is not None
-    assert (bond.name, bond.mode, bond.miimon) == ("bond0", "external", 100)
+    assert (bond.name, bond.mode, bond.miimon) == ("bond0", "external", 50)
 
 
 def test_a_site_without_a_bond_is_staged_as_it_is() -> None:

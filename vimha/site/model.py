@@ -75,7 +75,7 @@ class Bond(Model):
     """The bond's interface on every node."""
     mode: Literal["active-backup", "802.3ad", "external"] = "active-backup"
     """The bonding driver's mode; `external` where another part joins the ports."""
-    miimon: Milliseconds = 100
+    miimon: Milliseconds = 50
     """How often the carrier of each port is looked at; with `external`, how long the switch of a port takes."""
     arp_interval: Milliseconds = 0
     """How often `arp_ip_target` is asked, instead of miimon; it also finds a switch that died with its carrier up."""
