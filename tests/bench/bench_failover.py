@@ -61,7 +61,9 @@ def bars(rounds: int) -> tuple[Bar, ...]:
 
 def defaults(site: Site) -> Site:
     """`site` with Corosync's default token and the shell agents' default monitor interval (IPaddr2: 10 s)."""
-    pinned = Pinned(token=3000, token_coefficient=650, consensus=4380, monitor_interval=10000)
+    pinned = Pinned.model_validate(
+        {"token": "3s", "token_coefficient": "650ms", "consensus": "4380ms", "monitor_interval": "10s"}
+    )
     return site.model_copy(update={"timings": pinned, "objective": 60_000})
 
 
