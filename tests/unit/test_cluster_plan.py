@@ -14,7 +14,7 @@ from vimha.errors import VimhaError
 from vimha.process import run
 from vimha.render.model import Artefact, Rendered
 from vimha.site.loading import load_valid
-from vimha.site.model import Site
+from vimha.site.model import Pinned, Site
 
 SITE = Path(__file__).parents[2] / "examples" / "site-small.yaml"
 EXTRA = (
@@ -25,7 +25,8 @@ EXTRA = (
 
 @pytest.fixture(scope="module")
 def site() -> Site:
-    return load_valid(SITE)
+    """The site with the token that the captured cluster ran with."""
+    return load_valid(SITE).model_copy(update={"timings": Pinned.model_validate({"token": "300ms"})})
 
 
 def rendered(*edits: tuple[str, str]) -> Rendered:

@@ -33,16 +33,17 @@ def test_times_are_whole_milliseconds(of: Site) -> None:
     assert times and all(time.removesuffix("ms").isdigit() and time.endswith("ms") for time in times)
 
 
-def test_small_is_one_group_of_vips_then_haproxy() -> None:
+def test_small_is_one_group_of_vips_where_a_haproxy_runs() -> None:
     root = tree(example("small"))
-    assert ids(root, "//group[@id='front']/primitive") == ["vip-public", "haproxy"]
-    assert ids(root, "//clone") == ["glance-api-clone", "ports-clone"]
+    assert ids(root, "//group[@id='front']/primitive") == ["vip-public"]
+    assert ids(root, "//clone") == ["haproxy-clone", "glance-api-clone", "ports-clone"]
+    assert ids(root, "//rsc_colocation[@rsc='front']/@with-rsc") == ["haproxy-clone"]
 
 
-def test_an_only_instance_is_in_the_group_behind_haproxy() -> None:
+def test_an_only_instance_is_in_the_group_behind_the_vips() -> None:
     root = tree(VARIANTS["active-standby"])
-    assert ids(root, "//group/primitive") == ["vip-public", "haproxy", "glance-api"]
-    assert ids(root, "//clone") == ["ports-clone"]
+    assert ids(root, "//group/primitive") == ["vip-public", "glance-api"]
+    assert ids(root, "//clone") == ["haproxy-clone", "ports-clone"]
 
 
 def test_large_spreads_vips_over_nodes_and_ties_them_to_a_running_haproxy() -> None:
@@ -87,7 +88,7 @@ def test_a_vip_needs_a_working_port() -> None:
 
 def test_without_a_bond_each_plane_is_watched_and_a_vip_needs_its_own() -> None:
     root = tree(site("bond: null", node=C3.replace("bmc:", "ports: [ens1, ens2], bmc:")))
-    assert ids(root, "//clone")[1:] == ["ports-a-clone", "ports-b-clone"]
+    assert ids(root, "//clone")[2:] == ["ports-a-clone", "ports-b-clone"]
     assert params(root, "ports-b") == {
         "bond": "", "ports": "eth1", "attribute": "vimha-ports-b", "min_ports": "1",
     }  # fmt: skip

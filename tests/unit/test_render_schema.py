@@ -39,9 +39,10 @@ def test_a_misspelt_element_is_found_at_its_line() -> None:
 def test_an_id_used_twice_is_found_with_the_other_place() -> None:
     xml = broken(b'<primitive id="haproxy"', b'<primitive id="front"')
     found = [finding for finding in check_schema(xml) if finding.code == "R004"]
-    again = line_of(xml, b'<primitive id="front"')
+    again = line_of(xml, b'<group id="front"')
     assert [finding.where for finding in found] == [f"cib.xml:{again}"]
-    assert f"line {line_of(xml, b'<group id=')}" in found[0].message
+    first = line_of(xml, b'<primitive id="front"')
+    assert f"line {first}" in found[0].message
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ MEASURED_S = {
     "process-hang": 2.25,
     "port-loss": 0.12,
     "plane-loss": 0.12,
-    "switchover": 0.91,
+    "switchover": 0.37,
 }
 """The longest outages of a small site measured so far with the timings of a 5 s objective: a worst case below one of
 these is wrong."""
@@ -51,10 +51,17 @@ def test_a_plain_site_meets_five_seconds_without_a_finding() -> None:
     assert [entry.name for entry in found.classes] == CLASSES
 
 
-def test_the_default_objective_gives_the_token_of_the_prototype() -> None:
+def test_the_default_objective_gives_a_token_that_a_lost_port_does_not_use_up() -> None:
     timings, found = solved(site())
-    assert (timings.token, timings.token_coefficient, timings.consensus) == (300, 0, 360)
-    assert 1.2 <= found.named("node-power-loss-dc").typical_s <= 1.6, "ten rounds in the lab: median 1.42 s"
+    assert (timings.token, timings.token_coefficient, timings.consensus) == (400, 0, 480)
+    assert 1.2 <= found.named("node-power-loss-dc").typical_s <= 1.6, "four rounds in the lab: median 1.45 s"
+
+
+def test_a_token_is_shortened_only_for_an_outage_that_is_much_shorter() -> None:
+    of = site()
+    timings, found = solved(of)
+    hastier = budget(of, replace(timings, token=300, consensus=360)).named("node-freeze").worst_s
+    assert hastier < found.named("node-freeze").worst_s <= 1.1 * hastier
 
 
 def test_no_worst_case_is_below_what_was_measured() -> None:
@@ -78,11 +85,12 @@ def test_an_estimate_says_so_in_its_source() -> None:
 
 def test_nothing_starts_before_the_lost_node_is_verified_off() -> None:
     names = [term.name for term in solved(site())[1].named("node-freeze").terms]
-    assert names.index("fenced, off verified") < names.index("VIP start") < names.index("haproxy start")
+    assert names.index("fenced, off verified") < names.index("VIP start")
 
 
-def test_large_does_not_start_haproxy_in_a_take_over() -> None:
-    names = [term.name for term in solved(site(scale="large"))[1].named("node-power-loss").terms]
+@pytest.mark.parametrize("scale", ["small", "large"])
+def test_no_take_over_waits_for_a_haproxy_to_start(scale: str) -> None:
+    names = [term.name for term in solved(site(scale=scale))[1].named("node-power-loss").terms]
     assert "haproxy start" not in names
 
 
@@ -173,7 +181,7 @@ def test_a_token_that_corosync_refuses_is_an_error() -> None:
 
 
 def test_a_slow_bond_is_told_before_it_fences_a_node() -> None:
-    assert codes(site(bond={"miimon": "250ms"})) == ["T009"]
+    assert codes(site(bond={"miimon": "300ms"})) == ["T009"]
 
 
 def test_a_forgotten_failure_is_an_error() -> None:

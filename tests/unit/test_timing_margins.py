@@ -13,8 +13,8 @@ def tolerates(objective: str) -> dict[str, int]:
     return {margin.name: margin.tolerates_ms for margin in margins(of, solve(of))}
 
 
-def test_the_default_objective_tolerates_the_least_pause_that_is_not_thin() -> None:
-    assert tolerates("5s")["corosync not scheduled"] == THIN_PAUSE
+def test_the_default_objective_tolerates_a_pause_that_is_not_thin() -> None:
+    assert tolerates("5s")["corosync not scheduled"] > THIN_PAUSE
 
 
 def test_a_larger_objective_tolerates_at_least_as_much_of_everything() -> None:

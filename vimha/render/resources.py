@@ -105,16 +105,26 @@ def _ops(operations: Operations, *, watch: bool = False) -> tuple[Op, ...]:
     )
 
 
-def _small(site: Site, timings: Timings) -> tuple[tuple[Group, ...], list[Needs]]:
-    """One group: the VIPs, haproxy, and the services that run nowhere else."""
-    alone = [_service(site, name, timings) for name in site.services if _is_alone(site, name)]
-    members = (*(_vip(site, name, timings) for name in site.vips), _haproxy(timings), *alone)
-    needs = {_attribute(site, site.plane_of(vip)): None for vip in site.vips}
-    return (Group(FRONT, members),), [Needs(f"{FRONT}.needs.{each}", FRONT, each) for each in needs]
-
-
 Resource = Primitive | Group | Clone
 Rule = Needs | Location | Colocation | Order
+
+
+def _small(site: Site, timings: Timings) -> tuple[tuple[Clone | Group, ...], list[Rule]]:
+    """haproxy on every full node; one group, the VIPs and the services that run nowhere else, follows it.
+
+    A take-over waits for no haproxy to start, and the one that it reaches knows already which servers are well.
+    The order is as in `_large`.
+    """
+    clone = _haproxies(site, timings)
+    alone = [_service(site, name, timings) for name in site.services if _is_alone(site, name)]
+    members = (*(_vip(site, name, timings) for name in site.vips), *alone)
+    needs = {_attribute(site, site.plane_of(vip)): None for vip in site.vips}
+    rules: list[Rule] = [
+        *(Needs(f"{FRONT}.needs.{each}", FRONT, each) for each in needs),
+        Colocation(f"{FRONT}.with.{clone.id}", FRONT, clone.id),
+        Order(f"{clone.id}.then.{FRONT}", (clone.id,), (FRONT,)),
+    ]
+    return (clone, Group(FRONT, members)), rules
 
 
 def _large(site: Site, timings: Timings) -> tuple[tuple[Primitive | Clone, ...], list[Rule]]:
@@ -124,7 +134,7 @@ def _large(site: Site, timings: Timings) -> tuple[tuple[Primitive | Clone, ...],
     down and up with it.
     """
     full = site.full_nodes()
-    clone = Clone(f"{HAPROXY}-clone", _haproxy(timings), len(full))
+    clone = _haproxies(site, timings)
     vips = tuple(_vip(site, name, timings) for name in site.vips)
     rules: list[Rule] = []
     for number, (name, vip) in enumerate(zip(site.vips, vips, strict=True)):
@@ -193,9 +203,10 @@ def _service(site: Site, name: str, timings: Timings) -> Primitive:
     return Primitive(name, f"ocf:vimha:{service.kind}", params, _ops(timings.api), by_node)
 
 
-def _haproxy(timings: Timings) -> Primitive:
+def _haproxies(site: Site, timings: Timings) -> Clone:
     params = {"config": HAPROXY_CONFIG, "health": HEALTH}
-    return Primitive(HAPROXY, "ocf:vimha:haproxy", params, _ops(timings.haproxy))
+    child = Primitive(HAPROXY, "ocf:vimha:haproxy", params, _ops(timings.haproxy))
+    return Clone(f"{HAPROXY}-clone", child, len(site.full_nodes()))
 
 
 def _vip(site: Site, name: str, timings: Timings) -> Primitive:

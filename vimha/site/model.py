@@ -47,7 +47,7 @@ class Scale(StrEnum):
 class Policy(StrEnum):
     """How a stateless service is made redundant (A2, A4, A6).
 
-    active-standby: one instance, in the group with the VIP and haproxy; a failover pays its start.
+    active-standby: one instance, in the group with the VIP (in large, with its VIP); a failover pays its start.
     warm-standby: an instance on every full node; traffic goes to the VIP's node, the others are haproxy backups.
     all-active: an instance on every full node; traffic goes to all of them.
     """

@@ -16,8 +16,8 @@ from vimha.timing.model import Budget, FaultClass, Operations, Term, Timings
 Terms = tuple[Term, ...]
 
 HAPROXY, API, MASKED_API = "haproxy", "the only API instance", "one of several API instances"
-SWITCHOVER_STEPS = 5
-"""The plan, and the four actions that follow one another: haproxy and VIP stop, VIP and haproxy start."""
+SWITCHOVER_STEPS = 3
+"""The plan, and the two actions that follow one another: VIP stop, VIP start. An API that goes with it adds two."""
 PARALLEL = 4
 """Starts that Pacemaker runs at once on one node: node-action-limit's default, twice its cores, for two cores."""
 
@@ -128,10 +128,9 @@ def node_loss(shape: Shape, timings: Timings, *, dc: bool = True) -> Terms:
 
 
 def _take_over(shape: Shape) -> Terms:
-    """What starts on the node that takes over: in large, haproxy runs there already."""
-    haproxy = () if shape.large else (figures.HAPROXY_START.term("haproxy start"),)
+    """What starts on the node that takes over; haproxy runs there already."""
     api = (figures.API_START.term("API start", knob="services.*.policy"),) if shape.active_standby else ()
-    return (*_vips_start(shape), *haproxy, *api)
+    return (*_vips_start(shape), *api)
 
 
 def _vips_start(shape: Shape) -> Terms:
@@ -142,13 +141,12 @@ def _vips_start(shape: Shape) -> Terms:
 
 def _hand_over(shape: Shape) -> Terms:
     """What stops on the node that gives up the VIPs."""
-    haproxy = () if shape.large else (figures.HAPROXY_STOP.term("haproxy stop"),)
     api = (figures.API_STOP.term("API stop", knob="services.*.policy"),) if shape.active_standby else ()
-    return (*api, *haproxy, figures.VIP_STOP.term("VIP stop", times=shape.vip_steps))
+    return (*api, figures.VIP_STOP.term("VIP stop", times=shape.vip_steps))
 
 
 def _switchover(shape: Shape) -> Terms:
-    steps = figures.TRANSITION.term("transition", times=SWITCHOVER_STEPS)
+    steps = figures.TRANSITION.term("transition", times=SWITCHOVER_STEPS + 2 * shape.active_standby)
     return (steps, *_hand_over(shape), *_take_over(shape), figures.CLIENT.term("client"))
 
 

@@ -2,8 +2,9 @@
 
 Invariant: the same site always gets the same timings, and a smaller objective never gets a slower one. Each knob has
 a ladder from calm to hasty; the first step is taken that leaves a fifth of the objective unspent, for what the
-formula does not know (loaded hosts, a second attempt of an action); where none does, the last step, and then `check`
-says whether at least the objective itself is met. Values that the operator pinned are kept, and only those.
+formula does not know (loaded hosts, a second attempt of an action); where none does, the last step. The token alone is
+not shortened that far for little: a step within a tenth of the shortest possible outage is taken if it meets the
+objective. `check` says whether the objective is met. Values that the operator pinned are kept, and only those.
 
 Why the ladders end where they do: each last step is the smallest that still tolerates what a healthy but busy node
 does. token: 300 ms leaves corosync 150 ms unscheduled (its pause detection), more than SCHED_RR needs on a host that
@@ -31,6 +32,9 @@ PORTS = (500, 250, 100)
 """Interval of the ports monitor where no bond covers a lost port."""
 RESERVE = 0.2
 """The share of the objective that the solver leaves unspent where it can."""
+LITTLE = 1.1
+"""An outage of so many times the shortest possible one is not worth a shorter token: fencing and starts make up most
+of a failover, and a jumpy cluster has more of them."""
 MASKED_SHARE = 0.1
 """The share of one core that the monitors of masked API instances may take on a node."""
 LINK_TIMEOUT = 1000
@@ -43,7 +47,7 @@ PATIENT = 10_000
 
 def solve(site: Site) -> Timings:
     """The timings for `site`, in milliseconds; `budget.budget` tells what they cost and `rules.check` judges them."""
-    return _solve(Shape.of(site), len(site.services), site.timings, site.objective / 1000 * (1 - RESERVE))
+    return _solve(Shape.of(site), len(site.services), site.timings, site.objective / 1000)
 
 
 def hastiest(site: Site) -> Timings:
@@ -51,7 +55,8 @@ def hastiest(site: Site) -> Timings:
     return _solve(Shape.of(site), len(site.services), Pinned(), 0.0)
 
 
-def _solve(shape: Shape, services: int, pinned: Pinned, target_s: float) -> Timings:
+def _solve(shape: Shape, services: int, pinned: Pinned, objective_s: float) -> Timings:
+    target_s = objective_s * (1 - RESERVE)
     timings = _calmest(shape, services, pinned)
     timings = _first_fit(
         (_with_ports(timings, interval) for interval in _steps(PORTS, pinned.monitor_interval)),
@@ -65,10 +70,10 @@ def _solve(shape: Shape, services: int, pinned: Pinned, target_s: float) -> Timi
         (_with_monitors(timings, shape, pinned, interval, timeout) for interval, timeout in MONITORS),
         lambda each: _components_fit(shape, each, target_s, masked=False),
     )
-    return _first_fit(
-        (_with_token(timings, shape, pinned, token) for token in _steps(TOKENS, pinned.token)),
-        lambda each: _worst(node_loss(shape, each)) <= target_s,
-    )
+    tokens = [_with_token(timings, shape, pinned, token) for token in _steps(TOKENS, pinned.token)]
+    shortest_s = _worst(node_loss(shape, tokens[-1]))
+    enough_s = max(target_s, min(objective_s, shortest_s * LITTLE))
+    return _first_fit(tokens, lambda each: _worst(node_loss(shape, each)) <= enough_s)
 
 
 def _first_fit(candidates: Iterable[Timings], fits: Callable[[Timings], bool]) -> Timings:
