@@ -46,7 +46,7 @@ class GlanceApi(Service):
     health_path = "/healthcheck"
 
     def command(self) -> list[str]:
-        files = [value for name in ("config", "bind_config") if (value := self.values[name])]
+        files = [path for path in (self.values["config"], self.values["bind_config"], self._namesake) if path]
         log = self.values["log_file"]
         return [
             self.values["binary"],
@@ -55,6 +55,8 @@ class GlanceApi(Service):
         ]
 
     def launch(self) -> None:
+        if self._namesake:
+            self.system.make_link(self._namesake, self.values["bind_config"])
         pid = self.system.spawn(self.command(), self.values["user"], self._output)
         self.daemon.record(pid)
 
@@ -69,6 +71,16 @@ class GlanceApi(Service):
     def complaint(self) -> str:
         lines = [line.strip() for line in (self.system.read(self._output) or "").splitlines() if line.strip()]
         return lines[-1] if lines else f"see {self.values['log_file'] or 'its log'}"
+
+    @property
+    def _namesake(self) -> str:
+        """The second file once more, by the first one's name: glance reads the paste file that is called like its last
+        configuration file (config.py, _get_paste_config_path). Empty when there is no need of it.
+        """
+        name, second = self.values["config"].rpartition("/")[2], self.values["bind_config"]
+        if not name or not second or second.rpartition("/")[2] == name:
+            return ""
+        return f"{self.pid_file.removesuffix('.pid')}.d/{name}"
 
     @property
     def _output(self) -> str:

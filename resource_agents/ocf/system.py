@@ -47,6 +47,14 @@ class System:
             file.write(text)
         os.replace(scratch, path)
 
+    def make_link(self, path: str, target: str) -> None:
+        """Put a symbolic link to `target` at `path` by rename, making its folder."""
+        self.make_folder(path)
+        path = self.root + path
+        scratch = f"{path}.{os.getpid()}"
+        os.symlink(target, scratch)
+        os.replace(scratch, path)
+
     def make_folder(self, path: str) -> None:
         """Make the folder in which the file `path` is to be."""
         os.makedirs(os.path.dirname(self.root + path), mode=0o755, exist_ok=True)

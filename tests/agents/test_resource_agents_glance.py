@@ -28,8 +28,6 @@ connection = sqlite:///{folder}/glance.db
 default_backend = files
 [files]
 filesystem_store_datadir = {folder}/images
-[paste_deploy]
-config_file = /etc/glance/glance-api-paste.ini
 """
 
 

@@ -31,6 +31,10 @@ class FakeHost(System):
         self.times.append(self.now)
         return self.answers.get(Path(argv[0]).name, (0, ""))
 
+    def spawn(self, argv: Sequence[str], user: str, output: str) -> int:
+        self.commands.append(list(argv))
+        return 0
+
     def signal(self, pid: int, number: int) -> None:
         self.signals.append((pid, number))
         self.on_signal(pid, number)

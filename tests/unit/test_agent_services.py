@@ -38,6 +38,19 @@ def test_glances_command_names_only_what_is_given(host: FakeHost) -> None:
     assert short == ["/usr/bin/glance-api", "--config-file", "/etc/glance/glance-api.conf"]
 
 
+def test_glance_finds_its_paste_file_by_the_main_configurations_name(host: FakeHost) -> None:
+    env = {"OCF_RESKEY_bind_config": "/etc/vimha/images.conf", "OCF_RESOURCE_INSTANCE": "images:0"}
+    service = made(GlanceApi, host, OCF_RESKEY_log_file="", **env)
+    assert service.command() == [
+        "/usr/bin/glance-api", "--config-file", "/etc/glance/glance-api.conf",
+        "--config-file", "/etc/vimha/images.conf", "--config-file", "/run/vimha/images.d/glance-api.conf",
+    ]  # fmt: skip
+    for _ in range(2):
+        service.launch()
+        assert host.link("/run/vimha/images.d/glance-api.conf") == "/etc/vimha/images.conf"
+    assert host.names("/run/vimha/images.d") == ["glance-api.conf"]
+
+
 def test_clones_of_one_resource_share_their_pid_file_others_do_not(host: FakeHost) -> None:
     files = [made(GlanceApi, host, OCF_RESOURCE_INSTANCE=name).pid_file for name in ("a:0", "a:1", "b")]
     assert files == ["/run/vimha/a.pid", "/run/vimha/a.pid", "/run/vimha/b.pid"]
