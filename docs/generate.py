@@ -33,6 +33,8 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("fencing", "fencing", model.Fencing),
     ("vips", "vips.NAME", model.Vip),
     ("services", "services.NAME", model.Service),
+    ("database", "database", model.Database),
+    ("messaging", "messaging", model.Messaging),
     ("timings", "timings", model.Pinned),
 )
 FAMILIES = {

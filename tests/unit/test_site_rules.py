@@ -153,6 +153,15 @@ CASES: list[tuple[str, str, list[tuple[str, int]]]] = [
     ("one VIP in large", BASE + LARGE, [("S057", 2)]),
     ("a service called haproxy", BASE + "services: {haproxy: {}}\n", [("S058", 11)]),
     ("a service called like a VIP's resource", BASE + "services: {vip-public: {}}\n", [("S058", 11)]),
+    ("a database and a message queue", BASE + "database: {}\nmessaging: {}\n", []),
+    ("a database alone", BASE + "services: {}\ndatabase: {}\n", []),
+    ("a database behind an unknown VIP", BASE + "database: {vip: publik}\n", [("S051", 11)]),
+    ("a VIP for the database alone", swap(TWO_VIPS) + "database: {vip: inner}\n", []),
+    ("a database and its readers on one port", BASE + "database:\n  reader_port: 3306\n", [("S054", 12)]),
+    ("a database without a port for readers", BASE + "database: {reader_port: 0}\n", []),
+    ("a message queue on a service's port", BASE + "messaging: {port: 9292}\n", [("S054", 11)]),
+    ("a message queue on a service's backend port", BASE + "messaging: {port: 19292}\n", [("S055", 11)]),
+    ("a service called database", BASE + "services: {database: {}}\n", [("S058", 11)]),
     ("a service called like another's clone", BASE + "services: {one: {},\n one-clone: {port: 5}}\n", [("S058", 12)]),
 ]  # fmt: skip
 

@@ -4,18 +4,21 @@ from collections.abc import Iterator
 
 from vimha.site import rules
 from vimha.site.hits import Hit, did_you_mean
-from vimha.site.model import Policy, Scale, Site
+from vimha.site.model import Database, Messaging, Policy, Scale, Service, Site
 from vimha.site.yamltext import Path
 
 PLANES: Path = ("planes",)
 VIPS: Path = ("vips",)
 SERVICES: Path = ("services",)
 HIGHEST_PORT = 65535
+CLONES = ("haproxy", "ports", "database", "messaging", "health")
+OWN_IDS = ("front", "arbitrator", *CLONES, *(f"{name}-clone" for name in CLONES))
+"""What vimha calls its own resources."""
 
 
 def declared(site: Site) -> Iterator[Hit]:
     """At least one plane, VIP and service."""
-    for path, entries in ((PLANES, site.planes), (VIPS, site.vips), (SERVICES, site.services)):
+    for path, entries in ((PLANES, site.planes), (VIPS, site.vips), (SERVICES, site.services or site.stateful)):
         if not entries:
             yield Hit(rules.NOTHING, path, f"`{path[0]}` is empty")
 
@@ -26,17 +29,19 @@ def references(site: Site) -> Iterator[Hit]:
         if vip.plane and vip.plane not in site.planes:
             message = f"VIP `{name}` is on plane `{vip.plane}`, which is not declared"
             yield Hit(rules.NO_PLANE, ("vips", name, "plane"), message, did_you_mean(vip.plane, site.planes), (PLANES,))
-    for name, service in site.services.items():
+    behind: dict[Path, Service | Database | Messaging] = {("services", name): it for name, it in site.services.items()}
+    behind |= {(name,): it for name, it in site.stateful.items()}
+    for path, service in behind.items():
         if service.vip and service.vip not in site.vips:
-            message = f"service `{name}` is behind VIP `{service.vip}`, which is not declared"
-            yield Hit(rules.NO_VIP, ("services", name, "vip"), message, did_you_mean(service.vip, site.vips), (VIPS,))
+            message = f"`{path[-1]}` is behind VIP `{service.vip}`, which is not declared"
+            yield Hit(rules.NO_VIP, (*path, "vip"), message, did_you_mean(service.vip, site.vips), (VIPS,))
 
 
 def vips(site: Site) -> Iterator[Hit]:
     """Every VIP is used, and a large site has more than one (A6)."""
     if site.scale is Scale.LARGE and len(site.vips) == 1:
         yield Hit(rules.ONE_VIP_LARGE, VIPS, f"`{next(iter(site.vips))}` is the only VIP", about=(("scale",),))
-    used = set(site.fronts().values()) if site.vips else set()
+    used = {*site.fronts().values(), *(site.vip_of(name) for name in site.stateful)} if site.vips else set()
     if not used or not used <= set(site.vips):
         return
     for name in site.vips:
@@ -58,6 +63,25 @@ def ports(site: Site) -> Iterator[Hit]:
             about = (VIPS, (*first, "port"))
             yield Hit(rules.PORT_CLASH, ("services", name, "port"), message, about=about, first=first)
         yield from _backend(site, name, backs)
+    yield from _clustered(site, fronts, backs)
+
+
+def _clustered(site: Site, fronts: dict[tuple[str, int], str], backs: dict[int, str]) -> Iterator[Hit]:
+    """The clustered services' ports: on their VIP, and the first one on every node's own address too."""
+    for name, service in site.stateful.items():
+        vip = site.vip_of(name) if site.vips else ""
+        for key in ("port", "reader_port"):
+            port: int = getattr(service, key, 0)
+            path: Path = (name, key)
+            this = f"{name}.{key}"
+            holder = fronts.setdefault((vip, port), this) if port else this
+            if holder != this:
+                message = f"`{name}` has port {port} of VIP `{vip}`, as has `{holder}`"
+                yield Hit(rules.PORT_CLASH, path, message, about=(VIPS, SERVICES))
+        other = backs.setdefault(service.port, name)
+        if other != name:
+            message = f"`{name}`'s members listen on port {service.port}, as does `{other}`"
+            yield Hit(rules.BACKEND_PORT, (name, "port"), message, about=(SERVICES,))
 
 
 def _backend(site: Site, name: str, backs: dict[int, str]) -> Iterator[Hit]:
@@ -84,7 +108,7 @@ def policies(site: Site) -> Iterator[Hit]:
 
 def ids(site: Site) -> Iterator[Hit]:
     """No two of the names become one id of the CIB (the ids that vimha/render gives)."""
-    holders = dict.fromkeys(("front", "haproxy", "haproxy-clone", "ports", "ports-clone"), "vimha itself")
+    holders = dict.fromkeys(OWN_IDS, "vimha itself")
     for plane in site.planes:
         holders |= {f"ports-{plane}": f"plane `{plane}`", f"ports-{plane}-clone": f"plane `{plane}`"}
     holders |= {f"vip-{vip}": f"VIP `{vip}`" for vip in site.vips}

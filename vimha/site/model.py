@@ -30,7 +30,9 @@ User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 """A TCP or UDP port."""
 PortOrNone = Annotated[int, Field(ge=0, le=65535)]
-"""A TCP port, or 0 for one that is worked out."""
+"""A TCP port, or 0 for none, or for one that is worked out."""
+Megabytes = Annotated[int, Field(ge=16, le=1_000_000)]
+"""An amount of data in MB."""
 
 
 class Model(BaseModel):
@@ -165,6 +167,36 @@ class Service(Model):
     """The service's own configuration on every node; vimha only adds where to listen."""
 
 
+class Database(Model):
+    """MariaDB Galera (A3, A5): a member on every full node, all with the same data, behind haproxy on a VIP. One member
+    is the writer, the VIP holder's own as long as it is well; the reader port deals connections out over all of them.
+    """
+
+    vip: Name | Literal[""] = ""
+    """Empty: the first VIP."""
+    port: Port = 3306
+    """Where clients that write connect, on the VIP; the members listen on the same port of their own addresses."""
+    reader_port: PortOrNone = 3307
+    """Where clients that only read may connect, on the VIP; 0: nowhere."""
+    datadir: FilePath = "/var/lib/mysql"
+    """Where each member keeps its data."""
+    gcache: Megabytes = 128
+    """The last writes that a member keeps, in MB: a peer that missed no more than these catches up without a copy of
+    all data.
+    """
+
+
+class Messaging(Model):
+    """RabbitMQ (A3, A5): a clustered broker on every full node, behind haproxy on a VIP; queues are quorum queues."""
+
+    vip: Name | Literal[""] = ""
+    """Empty: the first VIP."""
+    port: Port = 5672
+    """Where clients connect, on the VIP; the brokers listen on the same port of their own addresses."""
+    data: FilePath = "/var/lib/rabbitmq/mnesia"
+    """Where each broker keeps its queues."""
+
+
 class Pinned(Model):
     """Timings that the operator fixes; the solver finds the rest, and the budget tells what that costs."""
 
@@ -206,7 +238,11 @@ class Site(Model):
     vips: dict[Name, Vip]
     """The virtual addresses by name."""
     services: dict[Name, Service] = {"glance-api": Service()}
-    """The services by name."""
+    """The stateless services by name."""
+    database: Database | None = None
+    """The database cluster; null: none of vimha's."""
+    messaging: Messaging | None = None
+    """The message queue's cluster; null: none of vimha's."""
     timings: Pinned = Pinned()
     """Timings that are fixed instead of solved."""
 
@@ -231,12 +267,20 @@ class Site(Model):
         chosen = self.services[service].policy
         return chosen or (Policy.WARM_STANDBY if self.scale is Scale.SMALL else Policy.ALL_ACTIVE)
 
+    @property
+    def stateful(self) -> dict[str, Database | Messaging]:
+        """The clustered services that the site has, by their key."""
+        declared = {"database": self.database, "messaging": self.messaging}
+        return {name: service for name, service in declared.items() if service}
+
     def vip_of(self, service: str) -> str:
-        """The VIP in front of `service`."""
+        """The VIP in front of `service`, a stateless or a clustered one."""
+        if clustered := self.stateful.get(service):
+            return clustered.vip or next(iter(self.vips))
         return self.fronts()[service]
 
     def fronts(self) -> dict[str, str]:
-        """The VIP in front of each service; there must be a VIP."""
+        """The VIP in front of each stateless service; there must be a VIP."""
         vips = list(self.vips) if self.scale is Scale.LARGE else list(self.vips)[:1]
         return {
             name: service.vip or vips[position % len(vips)]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel
 
-from vimha.site.model import NAME_PATTERN, FilePath, Interface, Name, Port, PortOrNone, Rack, Site, Uri, User
+from vimha.site.model import NAME_PATTERN, FilePath, Interface, Megabytes, Name, Port, PortOrNone, Rack, Site, Uri, User
 from vimha.site.units import Milliseconds
 
 _WORDS: dict[Any, str] = {
@@ -28,6 +28,7 @@ _WORDS: dict[Any, str] = {
     User: "a user's name (letters, digits and . _ -, at most 32)",
     Port: "a port from 1 to 65535",
     PortOrNone: "a port from 1 to 65535, or 0",
+    Megabytes: "a whole number of MB, 16 or more",
     IPv4Address: "an IPv4 address, such as 10.77.1.11",
     IPv4Network: "an IPv4 subnet, such as 10.77.1.0/24",
     str: "text",
