@@ -1,6 +1,8 @@
 """Faults on a fake lab: one act to inject, harmless to heal, the class that the budget knows them by."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from fake_lab import FakeLab
@@ -8,6 +10,7 @@ from fake_lab import FakeLab
 from vimha.drill.faults import FAULTS, daemons
 from vimha.drill.stage import Roles, Stage, fenced_since, roles
 from vimha.errors import VimhaError
+from vimha.process import Result, Runner
 
 ACTIVE = Roles(dc="c2", active="c1")
 
@@ -123,3 +126,23 @@ HISTORY = b"""<pacemaker-result><fence_history>
 def test_only_a_verified_fencing_since_the_fault_counts(target: str, since: float, fenced: bool) -> None:
     start = 1795332600.0  # 2026-11-22 07:30:00 UTC
     assert fenced_since(HISTORY, target, start + since) is fenced
+
+
+@pytest.mark.parametrize("trouble", [VimhaError("it did not settle"), KeyboardInterrupt()], ids=["error", "interrupt"])
+def test_a_move_that_does_not_end_well_leaves_no_constraint(trouble: BaseException) -> None:
+    class Slow(FakeLab):
+        def runner(self, node: str) -> Runner:
+            inner = super().runner(node)
+
+            def run(argv: Sequence[str], **options: Any) -> Result:
+                done = inner(argv, **options)
+                if "--wait" in argv:
+                    raise trouble
+                return done
+
+            return run
+
+    lab = Slow()
+    with pytest.raises(type(trouble)):
+        Stage(lab).move_vip("c2")
+    assert lab.done[-1][1:] == ("crm_resource", "--resource", "vip-public", "--clear")

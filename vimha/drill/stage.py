@@ -103,11 +103,16 @@ class Stage:
         self.ask(["crm_attribute", "--node", node, "--name", "standby", *change], but=node if on else "")
 
     def move_vip(self, node: str) -> None:
-        """Move the first VIP, and what is grouped with it, to `node`; stickiness keeps it there afterwards."""
+        """Move the first VIP, and what is grouped with it, to `node`; stickiness keeps it there afterwards.
+
+        The constraint that moves it never outlives the call: it would draw the VIP back to `node` for good.
+        """
         resource = vip_resource(self.vip)
-        self.ask(["crm_resource", "--resource", resource, "--move", "--node", node])
-        self.ask(["crm_resource", "--wait", "--timeout=20s"])
-        self.ask(["crm_resource", "--resource", resource, "--clear"])
+        try:
+            self.ask(["crm_resource", "--resource", resource, "--move", "--node", node])
+            self.ask(["crm_resource", "--wait", "--timeout=20s"])
+        finally:
+            self.ask(["crm_resource", "--resource", resource, "--clear"])
 
     def yield_dc(self, node: str) -> None:
         """Make `node` give the DC role away, by a clean restart of Pacemaker on it."""
