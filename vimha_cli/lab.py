@@ -1,7 +1,6 @@
 """`vimha lab`: real systemd machines with real Corosync and Pacemaker on this host, for drills and for looking."""
 
 import os
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -47,12 +46,15 @@ def up(site_file: Path, name: str, no_apply: bool) -> None:
     from vimha.lab.labs import Lab
     from vimha.site.loading import load_valid
 
-    signal.signal(signal.SIGTERM, _interrupt)
     made = Lab.up(load_valid(site_file), name, _tell)
     if not no_apply:
         from vimha.drill.session import bring_up
 
-        bring_up(made, _tell)
+        try:
+            bring_up(made, _tell)
+        except BaseException:
+            made.down()
+            raise
     click.echo(f"lab {name} is up: vimha lab status {name}")
 
 
@@ -203,7 +205,6 @@ def build() -> None:
     """
     from vimha.lab.image import ensure
 
-    signal.signal(signal.SIGTERM, _interrupt)
     click.echo(str(ensure(_tell).path))
 
 
@@ -234,8 +235,3 @@ def _become(opened: "Lab", node: str, command: tuple[str, ...]) -> NoReturn:
 
 def _tell(line: str) -> None:
     click.echo(line, err=True)
-
-
-def _interrupt(*_: object) -> None:
-    """SIGTERM ends a command as Ctrl-C does: it cleans up first."""
-    raise KeyboardInterrupt

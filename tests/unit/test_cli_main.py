@@ -37,3 +37,23 @@ def test_a_typing_mistake_gets_a_message_not_a_traceback() -> None:
     done = vimha("validat", "x")
     assert done.returncode == 2
     assert "No such command" in done.stderr
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_command_that_is_told_to_end_cleans_up_first(number: str) -> None:
+    command = f"""
+import os, signal, time
+from vimha_cli import main
+
+def work(**_):
+    try:
+        os.kill(os.getpid(), signal.{number})
+        time.sleep(10)
+    finally:
+        print("cleaned up")
+
+main.cli = work
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "cleaned up\n", "vimha: interrupted\n")
