@@ -52,7 +52,7 @@ class Service(Agent):
         except ValueError as error:
             raise OcfError(CONFIGURED, f"parameter {self.health_parameter}: {error}") from error
         for name in ("binary", "config", "pid"):
-            value = self.values[name]
+            value = self.values.get(name, "")
             if value and not value.startswith("/"):
                 raise OcfError(CONFIGURED, f"parameter {name}={value!r} is not an absolute path")
         self.pid_file = self.values["pid"] or f"/run/vimha/{self.instance}.pid"
