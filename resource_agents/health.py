@@ -1,0 +1,116 @@
+"""OCF resource agent for the health endpoint: what load balancers ask before they send clients to this node (A5).
+
+Invariant: it is running when its own loop answers; so it does not fail with the services that it looks at, and haproxy
+is told why they are not fit.
+"""
+
+from resource_agents.ocf.agent import CONFIGURED, INSTALLED, OcfError, Parameter
+from resource_agents.ocf.http import parse_target
+from resource_agents.ocf.service import UNIT, Service, service_actions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resource_agents.ocf.agent import Deadline
+    from resource_agents.ocf.system import System
+
+DAEMON = __file__.removesuffix("/health.py") + "/endpoint/__main__.py"
+CHOICES = ("yes", "no")
+
+
+class Health(Service):
+    name = "health"
+    short = "health endpoint of Galera and RabbitMQ, for haproxy"
+    long = (
+        "Runs a small HTTP daemon that answers GET /galera with 200 when this node's Galera member may have clients "
+        "(wsrep_ready ON, Primary, Synced), and GET /rabbitmq with 200 when this node's broker opens an AMQP "
+        "connection; else with 503 and the reason in the status line. Each answer is at most 50 ms old and takes at "
+        "most 0.15 s, also when the service is frozen. haproxy asks it by `option httpchk` with `port 8406` on the "
+        "server lines. The daemon asks nothing but what needs no privilege, as a user who can log in by unix_socket."
+    )
+    parameters = (
+        Parameter(
+            "listen", "where it listens",
+            "ADDRESS:PORT of this node, port 8406 by custom; the address in the plane from which haproxy asks. "
+            "Numeric, so that no name service is asked.",
+            default="127.0.0.1:8406",
+        ),
+        Parameter(
+            "galera", "MariaDB's unix socket",
+            "Path of the socket of the Galera member that /galera is about; empty: there is no /galera.",
+            default="/run/mysqld/mysqld.sock",
+        ),
+        Parameter(
+            "account", "MariaDB account",
+            "Identified by unix_socket, so it must be called like the user; MariaDB makes one for mysql.",
+            default="mysql",
+        ),
+        Parameter(
+            "donor", "whether a donor is fit",
+            "yes: a member that gives its state to a joiner still gets clients, for an SST method that does not block "
+            "it (mariabackup). no: it gets none (rsync, mysqldump).",
+            default="no",
+        ),
+        Parameter(
+            "rabbitmq", "the broker's address",
+            "Numeric ADDRESS:PORT of the broker that /rabbitmq is about; empty: there is no /rabbitmq.",
+        ),
+        Parameter("user", "system user", "Whom it runs as; empty: root.", default="mysql"),
+        Parameter(
+            "binary", "python", "Path of the interpreter, version 3.10 or later.", default="/usr/bin/python3",
+        ),
+        Parameter(
+            "pid", "pid file",
+            "Where to keep the process's number and start time; empty: /run/vimha/<resource>.pid.", unique=True,
+        ),
+        UNIT,
+    )  # fmt: skip
+    actions = service_actions(start=10, stop=5)
+    grace_s = 0.3
+    """SIGTERM ends it at once: it has nothing to finish."""
+    health_parameter = "listen"
+
+    def __init__(self, env: "Mapping[str, str]", action: str, deadline: "Deadline", system: "System") -> None:
+        super().__init__(env, action, deadline, system)
+        if self.target[2] != self.health_path:
+            raise OcfError(CONFIGURED, f"parameter listen={self.values['listen']!r} has a path: expected ADDRESS:PORT")
+        if self.values["donor"] not in CHOICES:
+            raise OcfError(CONFIGURED, f"parameter donor={self.values['donor']!r} is none of {', '.join(CHOICES)}")
+        if self.values["galera"] and not self.values["galera"].startswith("/"):
+            raise OcfError(CONFIGURED, f"parameter galera={self.values['galera']!r} is not an absolute path")
+        if not self.values["galera"] and not self.values["rabbitmq"]:
+            raise OcfError(CONFIGURED, "parameters galera and rabbitmq are both empty: there is nothing to look at")
+        try:
+            if self.values["rabbitmq"]:
+                parse_target(self.values["rabbitmq"])
+        except ValueError as error:
+            raise OcfError(CONFIGURED, f"parameter rabbitmq: {error}") from error
+
+    def command(self) -> list[str]:
+        galera = ["--galera", self.values["galera"], "--account", self.values["account"]]
+        return [
+            self.values["binary"], "-IS", DAEMON, "--listen", self.values["listen"],
+            *(galera if self.values["galera"] else []),
+            *(["--donor"] if self.values["donor"] == "yes" else []),
+            *(["--rabbitmq", self.values["rabbitmq"]] if self.values["rabbitmq"] else []),
+        ]  # fmt: skip
+
+    def launch(self) -> None:
+        self.daemon.record(self.system.spawn(self.command(), self.values["user"], self._output))
+
+    def check_host(self) -> None:
+        self.need_binary(self.values["binary"])
+        if self.values["user"] and not self.system.user_exists(self.values["user"]):
+            raise OcfError(INSTALLED, f"user {self.values['user']} does not exist on this node")
+
+    def complaint(self) -> str:
+        lines = [line.strip() for line in (self.system.read(self._output) or "").splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
+    @property
+    def _output(self) -> str:
+        return self.pid_file.removesuffix(".pid") + ".out"
+
+
+AGENT = Health
