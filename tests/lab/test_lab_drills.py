@@ -5,37 +5,40 @@ must move moves, the cluster heals. How long it takes is printed here, and held 
 tests/bench/bench_failover.py.
 """
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from drill_play import play, until
 
+from vimha.cluster.status import status
 from vimha.drill import session
 from vimha.drill.faults import FAULTS
 from vimha.drill.session import Order
-from vimha.drill.verdict import misbehaviour
+from vimha.drill.stage import Stage
+from vimha.lab.cabling import Faults
+from vimha.lab.labs import Lab
 from vimha.site.loading import load_valid
 from vimha.site.model import Site
 
 pytestmark = pytest.mark.lab
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "site-small.yaml"
+
 
 @pytest.fixture(scope="module")
 def site() -> Site:
-    return load_valid(Path(__file__).parents[2] / "examples" / "site-small.yaml")
+    return load_valid(EXAMPLE)
 
 
 @pytest.fixture(scope="module")
 def lab(site: Site) -> Iterator[str]:
     with session.lab_for(site, None, print) as machines:
         yield machines.name
-
-
-def play(site: Site, lab: str, order: Order) -> None:
-    (outcome,), _ = session.play(site, [order], print, lab)
-    assert outcome.rounds
-    for entry in outcome.rounds:
-        assert misbehaviour(entry, FAULTS[order.fault].expected) == (), f"outage {entry.outage_s:.2f} s"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -51,3 +54,45 @@ def test_power_off_of_the_active_node_that_is_or_is_not_the_dc(site: Site, lab: 
 @pytest.mark.parametrize("fault", ["service-kill", "service-freeze"])
 def test_the_api_itself(site: Site, lab: str, fault: str) -> None:
     play(site, lab, Order(fault, service="glance-api"))
+
+
+def recorders(parent: int) -> list[int]:
+    """The probers and witnesses that the drill `parent` started and that still live."""
+    wanted = f"--parent\0{parent}\0".encode()
+    lines = {path.parent.name: path for path in Path("/proc").glob("[0-9]*/cmdline")}
+    return [int(pid) for pid, path in lines.items() if wanted in _content(path)]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # the process is gone
+        return b""
+
+
+def test_an_interrupted_drill_undoes_its_fault(lab: str) -> None:
+    """Ctrl-C at a terminal reaches the drill's whole foreground group; it comes when the fault has had an effect."""
+    stage = Stage(Lab.open(lab))
+    until(lambda: not session.health(stage), 60.0)
+    active = stage.roles().active
+    peer = stage.machines.runner(next(node for node in stage.nodes() if node != active))
+
+    def state() -> str:
+        found = status(peer).node(active)
+        return found.state if found else ""
+
+    argv = [sys.executable, "-m", "vimha_cli.main", "drill", "run", "switchover"]
+    argv += ["--site", str(EXAMPLE), "--lab", lab]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True) as drill:
+        assert drill.stderr is not None
+        assert any(line.startswith("round 1/1") for line in drill.stderr)
+        until(lambda: bool(recorders(drill.pid)), 10.0)
+        until(lambda: state() != "online", 20.0)
+        os.killpg(drill.pid, signal.SIGINT)
+        _, said = drill.communicate(timeout=20.0)
+    assert (drill.returncode, said.strip().splitlines()[-1]) == (130, "vimha: interrupted")
+    assert recorders(drill.pid) == []
+    assert Lab.open(lab).network.faults == Faults()
+    until(lambda: not session.health(stage), 60.0)
+    assert status(peer).problems == ()
+    assert state() == "online"
