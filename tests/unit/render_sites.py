@@ -8,7 +8,7 @@ from vimha.render.model import Rendered
 from vimha.render.render import render
 from vimha.site.loading import load_valid, parse
 from vimha.site.model import Site
-from vimha.timing.model import Checks, Operations, Timings
+from vimha.timing.model import Checks, Operations, Timings, Wsrep
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEY = bytes(range(256))
@@ -22,7 +22,12 @@ TIMINGS = Timings(
     haproxy=Operations(500, 1000, 20_000, 20_000),
     api=Operations(2000, 10_000, 60_000, 30_000),
     ports=Operations(250, 1000, 20_000, 20_000),
+    database=Operations(500, 2000, 60_000, 60_000),
+    messaging=Operations(500, 2000, 60_000, 60_000),
+    health=Operations(1000, 2000, 20_000, 20_000),
     checks=Checks(inter=500, fastinter=100, downinter=500, timeout=1000, fall=2, rise=2),
+    members=Checks(inter=200, fastinter=100, downinter=200, timeout=250, fall=1, rise=1),
+    wsrep=Wsrep(keepalive=100, check=50, suspect=500, inactive=1500, install=1500, join_retrans=200),
     fence_off=3000,
     failure_timeout=120_000,
     dc_deadtime=2000,

@@ -1,4 +1,4 @@
-"""Golden files of the three examples: whatever changes in an artefact shows in a diff."""
+"""Golden files of the examples: whatever changes in an artefact shows in a diff."""
 
 from collections.abc import Callable
 
@@ -8,22 +8,23 @@ from render_sites import example, made
 NODE_FILES = (
     "/etc/corosync/corosync.conf",
     "/etc/sysctl.d/60-vimha.conf",
+    "/etc/vimha/galera.cnf",
     "/etc/vimha/glance-api.conf",
     "/etc/vimha/haproxy.cfg",
 )
 
 
-@pytest.mark.parametrize("name", ["minimal", "small", "large"])
+@pytest.mark.parametrize("name", ["minimal", "small", "large", "stateful"])
 def test_the_examples_render_as_before(name: str, golden: Callable[[str, str], None]) -> None:
     rendered = made(example(name))
     golden(f"render/{name}/cib.xml", rendered.cib.content.decode())
     for node in ("control-1", "control-3"):
         contents = {artefact.path: artefact.content.decode("latin-1") for artefact in rendered.nodes[node]}
-        for path in NODE_FILES:
+        for path in contents.keys() & NODE_FILES:
             golden(f"render/{name}/{node}{path}", contents[path])
 
 
-@pytest.mark.parametrize("name", ["minimal", "small", "large"])
+@pytest.mark.parametrize("name", ["minimal", "small", "large", "stateful"])
 def test_every_file_says_what_made_it(name: str) -> None:
     rendered = made(example(name))
     files = [rendered.cib, *(artefact for each in rendered.nodes.values() for artefact in each)]

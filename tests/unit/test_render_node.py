@@ -42,7 +42,7 @@ def test_an_instance_listens_where_haproxy_looks_for_it() -> None:
     assert "server control-2 10.77.1.12:19294" in text(of, "control-1", HAPROXY)
 
 
-@pytest.mark.parametrize("name", ["minimal", "small", "large"])
+@pytest.mark.parametrize("name", ["minimal", "small", "large", "stateful"])
 def test_haproxy_itself_accepts_its_configuration(name: str, tmp_path: Path) -> None:
     if not shutil.which("haproxy", path="/usr/sbin:/usr/bin"):
         pytest.skip("haproxy is not installed")
@@ -52,7 +52,7 @@ def test_haproxy_itself_accepts_its_configuration(name: str, tmp_path: Path) -> 
     assert (done.returncode, "WARNING" in done.stderr) == (0, False), done.stderr
 
 
-@pytest.mark.parametrize("name", ["minimal", "small", "large"])
+@pytest.mark.parametrize("name", ["minimal", "small", "large", "stateful"])
 def test_corosync_itself_accepts_its_configuration(name: str, tmp_path: Path) -> None:
     if not shutil.which("corosync", path="/usr/sbin:/usr/bin"):
         pytest.skip("corosync is not installed")

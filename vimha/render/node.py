@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vimha.render import clustered
 from vimha.render.environment import fill
 from vimha.render.fencing import PASSWORD_SCRIPT
 from vimha.render.model import Artefact
@@ -88,7 +89,10 @@ def artefacts(site: Site, timings: Timings, authkey: bytes, made_by: str) -> dic
     serving = Artefact("/etc/sysctl.d/60-vimha.conf", _sysctl(made_by), 0o644, "kernel settings for VIPs")
     return {
         name: shared if node.role is Role.ARBITER
-        else (*shared, serving, _haproxy(site, name, timings, made_by), *_binds(site, name, made_by))
+        else (
+            *shared, serving, _haproxy(site, name, timings, made_by), *_binds(site, name, made_by),
+            *clustered.artefacts(site, name, timings, made_by),
+        )
         for name, node in site.nodes.items()
     }  # fmt: skip
 

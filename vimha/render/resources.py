@@ -11,10 +11,11 @@ that moves the VIPs, and never a reason to stop or ban the watcher itself.
 
 from collections.abc import Iterator, Sequence
 
-from vimha.render import fencing
-from vimha.render.cib import Cib, Clone, Colocation, Group, Location, Needs, Nowhere, Op, Order, Primitive
+from vimha.render import clustered, fencing
+from vimha.render.cib import Cib, Clone, Colocation, Group, Location, Needs, Nowhere, Order, Primitive
+from vimha.render.operations import ops
 from vimha.site.model import Policy, Role, Scale, Site
-from vimha.timing.model import Operations, Timings
+from vimha.timing.model import Timings
 
 FRONT = "front"
 HAPROXY = "haproxy"
@@ -37,7 +38,7 @@ def bind_config(service: str) -> str:
 def build(site: Site, timings: Timings) -> Cib:
     """The whole configuration of `site`."""
     front, front_rules = _large(site, timings) if site.scale is Scale.LARGE else _small(site, timings)
-    services = tuple(_services(site, timings))
+    services = (*_services(site, timings), *clustered.resources(site, timings))
     ports = tuple(_ports(site, timings))
     resources = (*front, *services, *ports)
     return Cib(
@@ -94,15 +95,6 @@ def _properties(site: Site, timings: Timings) -> dict[str, str]:
         "load-threshold": "400%",
         "transition-delay": TRANSITION_DELAY,
     }
-
-
-def _ops(operations: Operations, *, watch: bool = False) -> tuple[Op, ...]:
-    """Start, stop and monitor; a resource that only watches (`watch`) is left alone when its monitor fails."""
-    return (
-        Op("start", operations.start_timeout),
-        Op("stop", operations.stop_timeout),
-        Op("monitor", operations.monitor_timeout, operations.interval, "ignore" if watch else ""),
-    )
 
 
 Resource = Primitive | Group | Clone
@@ -200,12 +192,12 @@ def _service(site: Site, name: str, timings: Timings) -> Primitive:
         "url": common,
     }
     by_node = {node: {"url": url} for node, url in urls.items() if url != common}
-    return Primitive(name, f"ocf:vimha:{service.kind}", params, _ops(timings.api), by_node)
+    return Primitive(name, f"ocf:vimha:{service.kind}", params, ops(timings.api), by_node)
 
 
 def _haproxies(site: Site, timings: Timings) -> Clone:
     params = {"config": HAPROXY_CONFIG, "health": HEALTH}
-    child = Primitive(HAPROXY, "ocf:vimha:haproxy", params, _ops(timings.haproxy))
+    child = Primitive(HAPROXY, "ocf:vimha:haproxy", params, ops(timings.haproxy))
     return Clone(f"{HAPROXY}-clone", child, len(site.full_nodes()))
 
 
@@ -221,7 +213,7 @@ def _vip(site: Site, name: str, timings: Timings) -> Primitive:
         "arp_bg": "true",
     }
     by_node = {node: {"nic": nic} for node, nic in nics.items() if nic != common}
-    return Primitive(f"vip-{name}", "ocf:heartbeat:IPaddr2", params, _ops(timings.vip), by_node)
+    return Primitive(f"vip-{name}", "ocf:heartbeat:IPaddr2", params, ops(timings.vip), by_node)
 
 
 def _attribute(site: Site, plane: str) -> str:
@@ -246,5 +238,5 @@ def _watcher(name: str, attribute: str, bond: str, ports: dict[str, str], timing
     common, *_ = ports.values()
     params = {"bond": bond, "ports": common, "attribute": attribute, "min_ports": str(min(2, len(common.split())))}
     by_node = {node: {"ports": names} for node, names in ports.items() if names != common}
-    child = Primitive(name, "ocf:vimha:bond", params, _ops(timings.ports, watch=True), by_node)
+    child = Primitive(name, "ocf:vimha:bond", params, ops(timings.ports, watch=True), by_node)
     return Clone(f"{name}-clone", child, len(ports))

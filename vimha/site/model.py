@@ -180,6 +180,8 @@ class Database(Model):
     """Where clients that only read may connect, on the VIP; 0: nowhere."""
     datadir: FilePath = "/var/lib/mysql"
     """Where each member keeps its data."""
+    config: FilePath | Literal[""] = ""
+    """A file of your own on every node, read before vimha's settings, such as for the size of the buffer pool."""
     gcache: Megabytes = 128
     """The last writes that a member keeps, in MB: a peer that missed no more than these catches up without a copy of
     all data.

@@ -31,12 +31,27 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class Wsrep:
+    """Galera's group communication, in milliseconds: the evs.* options of the same names (Galera documentation,
+    wsrep_provider_options).
+    """
+
+    keepalive: int
+    check: int
+    suspect: int
+    inactive: int
+    install: int
+    join_retrans: int
+
+
+@dataclass(frozen=True)
 class Timings:
     """Every timing that vimha writes into an artefact, in milliseconds.
 
     token, token_coefficient, consensus: corosync.conf(5). link_ping, link_timeout: knet_ping_interval and
     knet_ping_timeout of each of corosync's links. dc_deadtime, failure_timeout: Pacemaker properties.
-    fence_off: the fence device's off operation, from request to verified off.
+    fence_off: the fence device's off operation, from request to verified off. members: haproxy's checks of the
+    clustered services' members, at their nodes' health endpoints, whose own operations are `health`.
     """
 
     token: int
@@ -48,7 +63,12 @@ class Timings:
     haproxy: Operations
     api: Operations
     ports: Operations
+    database: Operations
+    messaging: Operations
+    health: Operations
     checks: Checks
+    members: Checks
+    wsrep: Wsrep
     fence_off: int
     failure_timeout: int
     dc_deadtime: int

@@ -201,7 +201,7 @@ def _timeouts(timings: Timings) -> list[Finding]:
         ))  # fmt: skip
     longest = max(
         max(each.start_timeout, each.stop_timeout, each.monitor_timeout)
-        for each in (timings.vip, timings.haproxy, timings.api, timings.ports)
+        for each in (timings.vip, timings.haproxy, timings.api, timings.ports, timings.database, timings.messaging)
     )
     if timings.failure_timeout <= longest:
         findings.append(SHORT_MEMORY.finding(

@@ -1,0 +1,100 @@
+"""The clustered services, the database and the message queue, as one node's haproxy sees them.
+
+Invariant: haproxy knows of a change within `KNOWN_MS`, whichever way it goes and even when the endpoint itself hangs;
+and at any moment at most one member gets the connections of a `single` front-end.
+
+Who is fit is asked of the health endpoint on each node (resource_agents/endpoint), not of the service's own port: a
+frozen mariadbd accepts connections, and one that lost its quorum even answers. Two failed checks take a member out, so
+that one lost packet does not close every client's session; a refused connection counts as the first of the two.
+
+The writer is the VIP holder's own member, and the others are backups. The entry in the stick table is what keeps it from
+failing back: a member that returns gets no connection while the one that took over is fit, for two writers at once
+would work, but deadlock each other's transactions (Galera certifies at commit).
+"""
+
+from dataclasses import dataclass
+
+from vimha.render.environment import fill
+from vimha.site.model import Scale, Site
+from vimha.timing.model import Checks
+
+DATABASE, READER, MESSAGING = "database", "database-reader", "messaging"
+ENDPOINT_PORT = 8406
+"""Where ocf:vimha:health listens, on each node's own address."""
+KNOWN_MS = 500
+"""Issue 3: the longest that haproxy may take to know of a change."""
+CHECKS = Checks(inter=100, fastinter=50, downinter=100, timeout=150, fall=2, rise=2)
+"""`timeout` is longer than the endpoint's own patience (watch.PATIENCE_S), so that haproxy is told a reason."""
+IDLE = "9h"
+"""How long a session may be silent: longer than MariaDB's wait_timeout (8 h by default), so that the server decides.
+AMQP sessions are never silent, by their heartbeats. Whose peer is dead is told by keep-alive, in 8 s."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node's instance behind a front-end; a `backup` gets connections only when none before it is fit."""
+
+    node: str
+    address: str
+    backup: bool
+
+
+@dataclass(frozen=True)
+class Front:
+    """One front-end. `path` is what the endpoints are asked for; empty where the checks of the front-end `follows` tell
+    of this one's members too. `single`: one member at a time gets all connections; else they are dealt out.
+    """
+
+    name: str
+    address: str
+    port: int
+    member_port: int
+    members: tuple[Member, ...]
+    path: str = ""
+    follows: str = ""
+    single: bool = False
+
+
+def fronts(site: Site, node: str) -> tuple[Front, ...]:
+    """The front-ends of the clustered services in `node`'s haproxy."""
+    own_first = _members(site, node, local_first=True)
+    equals = _members(site, node, local_first=False)
+    found = []
+    if database := site.database:
+        address = str(site.vips[site.vip_of("database")].address)
+        found.append(Front(DATABASE, address, database.port, database.port, own_first, path="/galera", single=True))
+        if database.reader_port:
+            reader = Front(READER, address, database.reader_port, database.port, equals, follows=DATABASE)
+            found.append(reader)
+    if messaging := site.messaging:
+        address, port = str(site.vips[site.vip_of("messaging")].address), messaging.port
+        single = site.scale is Scale.SMALL
+        members = own_first if single else equals
+        found.append(Front(MESSAGING, address, port, port, members, path="/rabbitmq", single=single))
+    return tuple(found)
+
+
+def section(site: Site, node: str, checks: Checks, connect_ms: int) -> bytes:
+    """The part of `node`'s haproxy.cfg that is about the clustered services; empty when the site has none."""
+    found = fronts(site, node)
+    if not found:
+        return b""
+    return fill(
+        "haproxy/fronts.cfg.j2", fronts=found, checks=checks, connect=connect_ms, endpoint=ENDPOINT_PORT, idle=IDLE
+    )
+
+
+def known_within_ms(checks: Checks) -> int:
+    """The longest that haproxy takes to know of a change, from its last check before the change to the end of the one
+    that settles it: the worst is an endpoint that accepts connections and says nothing.
+    """
+    down = checks.inter + (checks.fall - 1) * checks.fastinter + checks.fall * checks.timeout
+    up = checks.downinter + (checks.rise - 1) * checks.fastinter + checks.rise * checks.timeout
+    return max(down, up)
+
+
+def _members(site: Site, here: str, *, local_first: bool) -> tuple[Member, ...]:
+    """The full nodes in site.yaml's order; `local_first`: `here` before all others, which are its backups."""
+    plane, nodes = next(iter(site.planes)), site.full_nodes()
+    ordered = sorted(nodes, key=lambda name: name != here) if local_first else nodes
+    return tuple(Member(name, str(site.nodes[name].addresses[plane]), local_first and name != here) for name in ordered)
