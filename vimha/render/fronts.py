@@ -1,15 +1,19 @@
 """The clustered services, the database and the message queue, as one node's haproxy sees them.
 
-Invariant: haproxy knows of a change within `KNOWN_MS`, whichever way it goes and even when the endpoint itself hangs;
-and at any moment at most one member gets the connections of a `single` front-end.
+Invariant: at any moment at most one member gets the connections of a `single` front-end. haproxy knows of a change
+within 500 ms, whichever way it goes and even when the endpoint itself hangs: by its checks' timings (vimha/timing).
 
 Who is fit is asked of the health endpoint on each node (resource_agents/endpoint), not of the service's own port: a
 frozen mariadbd accepts connections, and one that lost its quorum even answers. Two failed checks take a member out, so
 that one lost packet does not close every client's session; a refused connection counts as the first of the two.
 
-The writer is the VIP holder's own member, and the others are backups. The entry in the stick table is what keeps it from
+The writer is the VIP holder's own member, and the others are backups. An entry in the stick table keeps it from
 failing back: a member that returns gets no connection while the one that took over is fit, for two writers at once
-would work, but deadlock each other's transactions (Galera certifies at commit).
+would work, but deadlock each other's transactions (Galera certifies at commit). For the same reason a connection that
+fails is retried on the same member (no redispatch) until that is marked down, which closes its sessions: the client
+comes again, and all meet at the next member. The table holds one entry, but is larger than `maxconn`: haproxy 2.6 takes
+a second one for each connection under way, and in a full table with `nopurge` does not note that the writer changed
+(in the often-quoted `size 1` it never does).
 """
 
 from dataclasses import dataclass
@@ -21,10 +25,6 @@ from vimha.timing.model import Checks
 DATABASE, READER, MESSAGING = "database", "database-reader", "messaging"
 ENDPOINT_PORT = 8406
 """Where ocf:vimha:health listens, on each node's own address."""
-KNOWN_MS = 500
-"""Issue 3: the longest that haproxy may take to know of a change."""
-CHECKS = Checks(inter=100, fastinter=50, downinter=100, timeout=150, fall=2, rise=2)
-"""`timeout` is longer than the endpoint's own patience (watch.PATIENCE_S), so that haproxy is told a reason."""
 IDLE = "9h"
 """How long a session may be silent: longer than MariaDB's wait_timeout (8 h by default), so that the server decides.
 AMQP sessions are never silent, by their heartbeats. Whose peer is dead is told by keep-alive, in 8 s."""
@@ -82,15 +82,6 @@ def section(site: Site, node: str, checks: Checks, connect_ms: int) -> bytes:
     return fill(
         "haproxy/fronts.cfg.j2", fronts=found, checks=checks, connect=connect_ms, endpoint=ENDPOINT_PORT, idle=IDLE
     )
-
-
-def known_within_ms(checks: Checks) -> int:
-    """The longest that haproxy takes to know of a change, from its last check before the change to the end of the one
-    that settles it: the worst is an endpoint that accepts connections and says nothing.
-    """
-    down = checks.inter + (checks.fall - 1) * checks.fastinter + checks.fall * checks.timeout
-    up = checks.downinter + (checks.rise - 1) * checks.fastinter + checks.rise * checks.timeout
-    return max(down, up)
 
 
 def _members(site: Site, here: str, *, local_first: bool) -> tuple[Member, ...]:

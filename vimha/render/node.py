@@ -16,7 +16,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vimha.render import clustered
+from vimha.render import clustered, fronts
 from vimha.render.environment import fill
 from vimha.render.fencing import PASSWORD_SCRIPT
 from vimha.render.model import Artefact
@@ -116,6 +116,7 @@ def _haproxy(site: Site, node: str, timings: Timings, made_by: str) -> Artefact:
         "haproxy/haproxy.cfg.j2", made_by=made_by, checks=timings.checks, connect=CONNECT_MS, health=HEALTH,
         services=balanced(site, node),
     )  # fmt: skip
+    content += fronts.section(site, node, timings.members, CONNECT_MS)
     return Artefact(HAPROXY_CONFIG, content, 0o644, "the load balancer")
 
 
