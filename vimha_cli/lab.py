@@ -192,20 +192,22 @@ def power(action: str, node: str, name: str) -> None:
 
 @lab.group()
 def image() -> None:
-    """The image that the machines run: made once, kept in /var/cache/vimha-lab."""
+    """The images that the machines run: made once each, kept in /var/cache/vimha-lab."""
 
 
 @image.command()
-def build() -> None:
+@click.option("--clustered", is_flag=True, help="The image of sites with a database or a message queue.")
+def build(clustered: bool) -> None:
     """Build the image now, when it is not in the cache.
 
     \b
-    Example:
+    Examples:
       vimha lab image build
+      vimha lab image build --clustered
     """
     from vimha.lab.image import ensure
 
-    click.echo(str(ensure(_tell).path))
+    click.echo(str(ensure(_tell, clustered=clustered).path))
 
 
 @image.command()

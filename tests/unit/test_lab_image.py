@@ -35,9 +35,16 @@ def builds(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr(image, "_customise", lambda root: None)
 
 
-def test_the_package_list_has_neither_comments_nor_doubles() -> None:
-    packages = recipe.packages()
-    assert {"pacemaker", "corosync", "haproxy", "glance-api", "fence-agents", "systemd-sysv"} <= set(packages)
+@pytest.mark.parametrize(
+    ("clustered", "some"),
+    [
+        (False, {"pacemaker", "corosync", "haproxy", "glance-api", "fence-agents", "systemd-sysv"}),
+        (True, {"pacemaker", "haproxy", "mariadb-server", "galera-4", "rsync", "rabbitmq-server"}),
+    ],
+)
+def test_the_package_list_has_neither_comments_nor_doubles(clustered: bool, some: set[str]) -> None:
+    packages = recipe.packages(clustered=clustered)
+    assert some <= set(packages)
     assert len(set(packages)) == len(packages)
     assert not [name for name in packages if "#" in name or " " in name]
 
@@ -48,8 +55,15 @@ def test_the_key_changes_with_the_recipe(monkeypatch: pytest.MonkeyPatch) -> Non
     assert recipe.key() != before
 
 
+def test_a_site_without_clustered_services_has_the_smaller_image() -> None:
+    assert recipe.key(clustered=True) != recipe.key()
+    assert set(recipe.packages()) < set(recipe.packages(clustered=True))
+
+
 def test_mmdebstrap_gets_this_hosts_sources_and_proxies() -> None:
-    words = image.command(Path("/target"), ("/etc/apt/x.sources",), ('Acquire::http::Proxy "http://p:3128";',))
+    words = image.command(
+        Path("/target"), ["a", "b"], ("/etc/apt/x.sources",), ('Acquire::http::Proxy "http://p:3128";',)
+    )
     assert words[-3:] == [recipe.SUITE, "/target", "/etc/apt/x.sources"]
     assert '--aptopt=Acquire::http::Proxy "http://p:3128";' in words
 

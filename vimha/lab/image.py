@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +39,9 @@ class Image:
         return self.path.name
 
 
-def current() -> Image | None:
+def current(*, clustered: bool = False) -> Image | None:
     """The image of this version's recipe, when it is in the cache."""
-    path = CACHE / recipe.key()
+    path = CACHE / recipe.key(clustered=clustered)
     return Image(path) if path.is_dir() else None
 
 
@@ -52,9 +52,12 @@ def cached() -> tuple[Image, ...]:
     return tuple(Image(path) for path in sorted(CACHE.iterdir()) if path.is_dir() and not path.name.startswith("."))
 
 
-def ensure(progress: Progress) -> Image:
-    """The image, built now when it is not in the cache. VimhaError without root, disk or a package source."""
-    if (image := current()) is not None:
+def ensure(progress: Progress, *, clustered: bool = False) -> Image:
+    """The image, with a database and a message queue if `clustered`, built now when it is not in the cache.
+
+    VimhaError without root, disk or a package source.
+    """
+    if (image := current(clustered=clustered)) is not None:
         return image
     _refuse_early()
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,7 @@ def ensure(progress: Progress) -> Image:
         for left in CACHE.glob(".building-*"):
             progress(f"removing {left}, left by a build that was killed")
             remove_tree(left)
-        return current() or _build(progress)
+        return current(clustered=clustered) or _build(progress, clustered)
 
 
 def remove() -> tuple[Image, ...]:
@@ -100,10 +103,12 @@ def sources() -> tuple[str, ...]:
     )
 
 
-def command(target: Path, mirrors: tuple[str, ...], proxies: tuple[str, ...]) -> list[str]:
-    """mmdebstrap's argument vector for an image in `target` from `mirrors` (files or URLs)."""
+def command(
+    target: Path, packages: Sequence[str], mirrors: tuple[str, ...], proxies: tuple[str, ...]
+) -> list[str]:  # fmt: skip
+    """mmdebstrap's argument vector for an image of `packages` in `target` from `mirrors` (files or URLs)."""
     return [
-        "mmdebstrap", "--variant=minbase", "--mode=root", f"--include={','.join(recipe.packages())}",
+        "mmdebstrap", "--variant=minbase", "--mode=root", f"--include={','.join(packages)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.TRIMMED),
         "--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"',
         *(f"--aptopt={line}" for line in proxies),
@@ -131,16 +136,17 @@ def _proxies() -> tuple[str, ...]:
     return tuple(line for line in lines if "::Proxy " in line and '""' not in line)
 
 
-def _build(progress: Progress) -> Image:
+def _build(progress: Progress, clustered: bool) -> Image:
     began = time.monotonic()
-    building = CACHE / f".building-{recipe.key()}"
-    progress(f"building the lab's image in {CACHE}: about a minute and a half, once")
+    key = recipe.key(clustered=clustered)
+    building = CACHE / f".building-{key}"
+    progress(f"building the lab's image in {CACHE}: {'two or three minutes' if clustered else 'a minute or two'}, once")
     try:
-        _bootstrap(building, progress)
+        _bootstrap(building, recipe.packages(clustered=clustered), progress)
         progress("image: configuring")
         _customise(building)
         os.sync()
-        image = Image(building.rename(CACHE / recipe.key()))
+        image = Image(building.rename(CACHE / key))
     except BaseException:
         remove_tree(building)
         raise
@@ -148,12 +154,12 @@ def _build(progress: Progress) -> Image:
     return image
 
 
-def _bootstrap(target: Path, progress: Progress) -> None:
+def _bootstrap(target: Path, packages: Sequence[str], progress: Progress) -> None:
     """Run mmdebstrap and pass its own steps on; VimhaError with its last words when it fails."""
     log = CACHE / "build.log"
     log.unlink(missing_ok=True)
     proxies = {name: value for name, value in os.environ.items() if name.lower() in {"http_proxy", "https_proxy"}}
-    process = spawn(command(target, sources(), _proxies()), log=str(log), env=proxies)
+    process = spawn(command(target, packages, sources(), _proxies()), log=str(log), env=proxies)
     try:
         _follow(process, log, progress)
     finally:
@@ -204,8 +210,9 @@ def _customise(root: Path) -> None:
         (units / unit).unlink(missing_ok=True)
         (units / unit).symlink_to("/dev/null")
     wanted = units / "multi-user.target.wants"
-    for unit in recipe.DISABLED:
-        (wanted / unit).unlink(missing_ok=True)
+    for wants in units.glob("*.wants"):
+        for unit in recipe.DISABLED:
+            (wants / unit).unlink(missing_ok=True)
     for unit in recipe.ENABLED:
         (wanted / unit).unlink(missing_ok=True)
         (wanted / unit).symlink_to(f"/lib/systemd/system/{unit}")

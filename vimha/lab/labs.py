@@ -79,7 +79,7 @@ class Lab:
         """
         remains.check_name(name)
         refuse(site)
-        made = image.ensure(progress)
+        made = image.ensure(progress, clustered=bool(site.stateful))
         for left in remains.sweep():
             progress(f"removed what was left of lab {left}")
         with remains.locked(name):

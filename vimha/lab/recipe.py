@@ -1,6 +1,6 @@
 """What the lab's image is made of: packages, the files that differ from Debian's defaults, and the units left out.
 
-Invariant: everything that shapes the image is data in this module or in packages.txt, and `key` covers all of it: an
+Invariant: everything that shapes the image is data in this module or in packages*.txt, and `key` covers all of it: an
 image with the same key is the same image.
 """
 
@@ -24,7 +24,10 @@ MASKED = (
 """Units that mean nothing in a machine without hardware of its own. iscsid alone kept a boot waiting for 90 s."""
 
 ENABLED = ("corosync.service", "pacemaker.service")
-DISABLED = ("glance-api.service", "haproxy.service", "logd.service", "remote-fs.target")
+DISABLED = (
+    "epmd.service", "epmd.socket", "garb.service", "glance-api.service", "haproxy.service", "logd.service",
+    "mariadb.service", "rabbitmq-server.service", "remote-fs.target", "rsync.service",
+)  # fmt: skip
 """What Pacemaker starts, systemd must not."""
 
 GLANCE = """# Written by vimha lab: sqlite and a file store on this node alone, no keystone (Debian's paste default).
@@ -62,14 +65,15 @@ ABSENT = ("/etc/machine-id", "/etc/hostname", "/etc/corosync/corosync.conf", "/v
 """Each node's own; corosync refuses to start rather than start with Debian's sample."""
 
 
-def packages() -> tuple[str, ...]:
-    """The Debian packages of a control node, from packages.txt."""
-    lines = files("vimha.lab").joinpath("packages.txt").read_text().splitlines()
+def packages(*, clustered: bool = False) -> tuple[str, ...]:
+    """The Debian packages of a control node, from packages.txt; those of the clustered services too, if wanted."""
+    lists = ("packages.txt", "packages-clustered.txt")[: 1 + clustered]
+    lines = (line for name in lists for line in files("vimha.lab").joinpath(name).read_text().splitlines())
     words = (line.partition("#")[0].strip() for line in lines)
     return tuple(word for word in words if word)
 
 
-def key() -> str:
-    """The image's name: a hash over everything in this module and packages.txt."""
-    shape = [SUITE, packages(), TRIMMED, MASKED, ENABLED, DISABLED, FILES, DATABASE, ABSENT]
+def key(*, clustered: bool = False) -> str:
+    """The image's name: a hash over everything in this module and the lists of packages."""
+    shape = [SUITE, packages(clustered=clustered), TRIMMED, MASKED, ENABLED, DISABLED, FILES, DATABASE, ABSENT]
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
