@@ -10,7 +10,6 @@ for TCP an accepted connection. No ICMP: a machine that answers pings may serve 
 import argparse
 import asyncio
 import json
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from vimha.drill.outage import Attempt
-from vimha.drill.recorder import Recorder, orphaned
+from vimha.drill.recorder import Recorder, told_to_stop
 
 INTERVAL_MS = 20
 """Between two attempts of one probe: 50 a second see a gap of 20 ms and cost an API little."""
@@ -126,9 +125,7 @@ async def _main(targets: Sequence[Target], parent: int) -> None:
     task = asyncio.create_task(
         probe(targets, INTERVAL_MS / 1000, TIMEOUT_MS / 1000, lambda line: print(line, flush=True))
     )
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    while not task.done() and not orphaned(parent):
-        await asyncio.wait({task}, timeout=0.5)
+    await asyncio.wait({task, told_to_stop(parent)}, return_when=asyncio.FIRST_COMPLETED)
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():

@@ -4,10 +4,13 @@ Invariant: the process ends with the drill, however that ends: it is stopped by 
 itself when its parent is gone (`orphaned`), so that no drill leaves a prober or a witness behind.
 """
 
+import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from vimha.errors import VimhaError
 
 STOP_S = 5.0
 """How long a recorder may take to leave after SIGTERM: it only has to leave its loop."""
+LOOK_S = 0.5
+"""How often a recorder looks whether its drill still lives."""
 
 
 class Recorder:
@@ -25,6 +30,7 @@ class Recorder:
         self._module = module
         self._log = log
         self._offset = 0
+        self._stopped = False
         log.unlink(missing_ok=True)
         where = ("ip", "netns", "exec", netns) if netns else ()
         self._process = process.spawn(
@@ -38,14 +44,15 @@ class Recorder:
         self.stop()
 
     def stop(self) -> None:
-        """End the process and wait for it."""
+        """End the process and wait for it; what it wrote until then can still be read."""
+        self._stopped = self._stopped or self._process.poll() is None
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait(timeout=STOP_S)
 
     def fresh(self) -> list[dict[str, Any]]:
         """The records since the last call. VimhaError, with its own last words, when the process died."""
-        died = self._process.poll() is not None
+        died = self._process.poll() is not None and not self._stopped
         with self._log.open("rb") as file:
             file.seek(self._offset)
             data = file.read()
@@ -62,3 +69,16 @@ class Recorder:
 def orphaned(parent: int) -> bool:
     """Has the drill that started this process (`parent`) gone away?"""
     return os.getppid() != parent
+
+
+def told_to_stop(parent: int) -> "asyncio.Task[None]":
+    """A task that ends with SIGTERM, or when the drill that started this process (`parent`) is gone."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+
+    async def wait() -> None:
+        while not asked.is_set() and not orphaned(parent):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), LOOK_S)
+
+    return asyncio.create_task(wait())

@@ -1,0 +1,96 @@
+"""The writing clients' rhythm and bookkeeping, on a clock of the test's own."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vimha.drill.amqp_publisher import Tags
+from vimha.drill.ledger import Outcome
+from vimha.drill.sql_writer import INTERVAL_S, write
+from vimha.drill.stores import READ, leader, parse_member
+from vimha.errors import VimhaError
+from vimha.process import Result
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def written(clock: Clock, latencies: dict[int, float], rows: int) -> list[dict[str, Any]]:
+    lines: list[str] = []
+
+    def insert(number: int) -> tuple[Outcome, str]:
+        clock.now += latencies.get(number, 0.001)
+        return "acknowledged", ""
+
+    write(insert, lines.append, lambda: len(lines) >= rows, first_id=1, clock=clock, sleep=clock.sleep)
+    return [json.loads(line) for line in lines]
+
+
+def test_a_row_every_interval_and_each_has_its_own_id() -> None:
+    rows = written(Clock(), {}, 50)
+    assert [row["id"] for row in rows] == list(range(1, 51))
+    assert rows[-1]["start"] - rows[0]["start"] == pytest.approx(49 * INTERVAL_S)
+
+
+def test_a_row_that_hangs_delays_the_next_to_the_grid_and_none_is_made_up_for() -> None:
+    rows = written(Clock(), {10: 0.5055}, 20)
+    hung, after = rows[9], rows[10]
+    assert hung["end"] - hung["start"] == pytest.approx(0.5055)
+    assert hung["end"] <= after["start"] <= hung["end"] + INTERVAL_S
+    assert (after["start"] - rows[0]["start"]) / INTERVAL_S == pytest.approx(
+        round((after["start"] - rows[0]["start"]) / INTERVAL_S)
+    )
+    assert rows[11]["start"] - after["start"] == pytest.approx(INTERVAL_S)
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.booleans())))
+def test_every_message_is_answered_once_at_most(answers: list[tuple[int, bool]]) -> None:
+    tags = Tags()
+    for number in range(101, 121):
+        tags.add(number)
+    told = [number for tag, multiple in answers for number in tags.answered(tag, multiple=multiple)]
+    assert len(told) == len(set(told))
+    assert set(told) | set(tags.waiting.values()) == set(range(101, 121))
+    assert all(tag > answered for tag in tags.waiting for answered, multiple in answers if multiple)
+
+
+ANSWER = """status\twsrep_local_state_comment\t{state}
+status\twsrep_cluster_status\t{status}
+status\twsrep_cluster_state_uuid\t6f5e
+sum\t991
+id\t1
+id\t3
+"""
+
+
+def test_a_member_is_read() -> None:
+    found = parse_member(ANSWER.format(state="Synced", status="Primary"))
+    assert (found.uuid, found.checksum, found.ids) == ("6f5e", "991", frozenset({1, 3}))
+    assert "wsrep_sync_wait" in READ
+
+
+@pytest.mark.parametrize(("state", "status"), [("Joiner", "Primary"), ("Initialized", "non-Primary")])
+def test_a_member_that_is_not_synchronized_is_not_read(state: str, status: str) -> None:
+    with pytest.raises(VimhaError, match=status):
+        parse_member(ANSWER.format(state=state, status=status))
+
+
+def broker(answer: str) -> Any:
+    return lambda argv, **_: Result(tuple(argv), 0, answer, "")
+
+
+def test_the_leader_of_the_drills_queue() -> None:
+    assert leader(broker("name\tleader\nother\trabbit@c3\nvimha-drill\trabbit@c2\n"), "c1") == "c2"
+    with pytest.raises(VimhaError, match="no leader"):
+        leader(broker("name\tleader\nvimha-drill\t\n"), "c1")
