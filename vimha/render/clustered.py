@@ -11,12 +11,14 @@ from collections.abc import Iterator
 
 from vimha.render.cib import Clone, Primitive
 from vimha.render.environment import fill
+from vimha.render.fronts import ENDPOINT_PORT
 from vimha.render.model import Artefact
 from vimha.render.operations import ops
 from vimha.site.model import Database, Site
 from vimha.timing.model import Timings, Wsrep
 
 GALERA_CONFIG = "/etc/vimha/galera.cnf"
+SOCKET = "/run/mysqld/mysqld.sock"
 DATABASE = "database"
 GROUP_PORT = 4567
 """Galera's group communication (gmcast.listen_addr's default)."""
@@ -24,8 +26,11 @@ GROUP_PORT = 4567
 
 def resources(site: Site, timings: Timings) -> Iterator[Clone]:
     """The clones of the clustered services that `site` declares."""
-    if site.database:
-        yield Clone(f"{DATABASE}-clone", _galera(site, site.database, timings), len(site.full_nodes()))
+    found = [_galera(site, site.database, timings)] if site.database else []
+    if site.stateful:
+        found.append(_health(site, timings))
+    for child in found:
+        yield Clone(f"{child.id}-clone", child, len(site.full_nodes()))
 
 
 def addresses(site: Site) -> dict[str, str]:
@@ -38,9 +43,19 @@ def _galera(site: Site, database: Database, timings: Timings) -> Primitive:
     params = {
         "config": GALERA_CONFIG,
         "datadir": database.datadir,
+        "socket": SOCKET,
         "members": " ".join(f"{node}={address}" for node, address in addresses(site).items()),
     }
     return Primitive(DATABASE, "ocf:vimha:galera", params, ops(timings.database))
+
+
+def _health(site: Site, timings: Timings) -> Primitive:
+    """What haproxy asks about this node's members."""
+    listens = {node: f"{address}:{ENDPOINT_PORT}" for node, address in addresses(site).items()}
+    common, *_ = listens.values()
+    params = {"listen": common, "galera": SOCKET if site.database else ""}
+    by_node = {node: {"listen": listen} for node, listen in listens.items() if listen != common}
+    return Primitive("health", "ocf:vimha:health", params, ops(timings.health), by_node)
 
 
 def artefacts(site: Site, node: str, timings: Timings, made_by: str) -> tuple[Artefact, ...]:
@@ -51,7 +66,7 @@ def artefacts(site: Site, node: str, timings: Timings, made_by: str) -> tuple[Ar
 def _galera_config(site: Site, database: Database, node: str, timings: Timings, made_by: str) -> Artefact:
     members = addresses(site)
     content = fill(
-        "galera/galera.cnf.j2", made_by=made_by, extra=database.config, datadir=database.datadir, name=node,
+        "galera/galera.cnf.j2", made_by=made_by, extra=database.config, datadir=database.datadir, socket=SOCKET, name=node,
         address=members[node], port=database.port, cluster=site.site, members=members.values(),
         options=provider_options(timings.wsrep, members[node], database.gcache),
     )  # fmt: skip
