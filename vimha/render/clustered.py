@@ -66,8 +66,8 @@ def artefacts(site: Site, node: str, timings: Timings, made_by: str) -> tuple[Ar
 def _galera_config(site: Site, database: Database, node: str, timings: Timings, made_by: str) -> Artefact:
     members = addresses(site)
     content = fill(
-        "galera/galera.cnf.j2", made_by=made_by, extra=database.config, datadir=database.datadir, socket=SOCKET, name=node,
-        address=members[node], port=database.port, cluster=site.site, members=members.values(),
+        "galera/galera.cnf.j2", made_by=made_by, extra=database.config, datadir=database.datadir, socket=SOCKET,
+        name=node, address=members[node], port=database.port, cluster=site.site, members=members.values(),
         options=provider_options(timings.wsrep, members[node], database.gcache),
     )  # fmt: skip
     return Artefact(GALERA_CONFIG, content, 0o644, "the database's member")
