@@ -5,10 +5,11 @@ The BMCs listen on loopback addresses of a network namespace of their own.
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from fake_power import FakePower
 
 from vimha.lab.bmc import BmcConfig, Endpoint, new_password, tls
 from vimha.lab.bmc.server import serving
@@ -18,34 +19,6 @@ NETNS = f"vh-test-bmc-{os.getpid()}"
 NODES = ("c1", "c2", "c3")
 ALL = ("fence_vimha_redfish", "fence_redfish", "fence_ipmilan")
 """Ours, and Debian's two that a site may name."""
-
-
-class FakePower:
-    """Nodes that obey at once, or `takes` seconds later; remembers the network namespace that it was called in."""
-
-    def __init__(self) -> None:
-        self.state = dict.fromkeys(NODES, True)
-        self.takes = 0.0
-        self.broken = False
-        self.namespaces: set[str] = set()
-        self.changes: list[tuple[str, str]] = []
-
-    def is_on(self, node: str) -> bool:
-        return self.state[node]
-
-    def off(self, node: str) -> None:
-        self._change(node, False)
-
-    def on(self, node: str) -> None:
-        self._change(node, True)
-
-    def _change(self, node: str, on: bool) -> None:
-        if self.broken:
-            raise OSError("the switch is stuck")
-        self.namespaces.add(str(Path("/proc/thread-self/ns/net").readlink()))
-        self.changes.append((node, "on" if on else "off"))
-        time.sleep(self.takes)
-        self.state[node] = on
 
 
 class Fence:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab_bmcs import ALL, NETNS, NODES, FakePower, Fence, bmcs
+from fake_power import FakePower
+from lab_bmcs import ALL, NETNS, NODES, Fence, bmcs
 
 pytestmark = pytest.mark.agents
 
@@ -22,7 +23,7 @@ RNG = "/usr/share/cluster/relaxng/metadata.rng"
 
 @pytest.fixture(scope="module")
 def power() -> FakePower:
-    return FakePower()
+    return FakePower(NODES)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +55,9 @@ def test_every_agent_switches_its_own_node_and_reads_it_back(fence: Fence, power
     assert power.state["c2"]
     power.changes.clear()
     assert fence.act(agent, "reboot", "c2").returncode == 0
-    assert power.changes[0] == ("c2", "off")
+    assert power.changes[0] == ("c2", False)
     end = time.monotonic() + 5
-    while power.changes[-1] != ("c2", "on"):
+    while power.changes[-1] != ("c2", True):
         assert time.monotonic() < end
         time.sleep(0.01)
 

@@ -9,37 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from fake_power import FakePower
 
 from vimha.errors import VimhaError
 from vimha.lab.bmc import BmcConfig, Endpoint, chassis, new_password, start, tls, wait_ready
 from vimha.lab.bmc.ipmi import ChassisServer, lan_configuration
 from vimha.lab.bmc.switch import Switch
-
-
-class FakePower:
-    """Nodes c1 and c2; `broken` fails every change."""
-
-    def __init__(self) -> None:
-        self.state = {"c1": True, "c2": True}
-        self.broken = False
-        self.takes = 0.0
-        self.changes: list[tuple[str, bool]] = []
-
-    def is_on(self, node: str) -> bool:
-        return self.state[node]
-
-    def off(self, node: str) -> None:
-        self._change(node, False)
-
-    def on(self, node: str) -> None:
-        self._change(node, True)
-
-    def _change(self, node: str, on: bool) -> None:
-        if self.broken:
-            raise OSError("stuck")
-        time.sleep(self.takes)
-        self.state[node] = on
-        self.changes.append((node, on))
 
 
 @pytest.fixture
@@ -93,7 +68,7 @@ def test_an_ipmi_sim_listens_on_its_own_address_and_asks_for_its_own_node(config
 
 @pytest.fixture
 def power() -> FakePower:
-    return FakePower()
+    return FakePower(["c1", "c2"])
 
 
 @pytest.fixture
