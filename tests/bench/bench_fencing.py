@@ -11,9 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "agents"))
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS), str(TESTS / "agents")]
 
-from lab_bmcs import ALL, FakePower, Fence, bmcs
+from fake_power import FakePower
+from lab_bmcs import ALL, NODES, Fence, bmcs
 
 OURS = "fence_vimha_redfish"
 
@@ -34,7 +36,7 @@ def measure(fence: Fence, rounds: int) -> dict[str, list[float]]:
 
 def main(argv: list[str]) -> int:
     rounds = int(argv[0]) if argv else 10
-    with tempfile.TemporaryDirectory() as folder, bmcs(FakePower(), Path(folder)) as fence:
+    with tempfile.TemporaryDirectory() as folder, bmcs(FakePower(NODES), Path(folder)) as fence:
         times = measure(fence, rounds)
     rows = {
         agent: {"median_s": statistics.median(each), "min_s": min(each), "max_s": max(each)}
