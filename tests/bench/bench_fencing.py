@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS), str(TESTS / "agents")]
+sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1] / "agents"))
 
 from fake_power import FakePower
 from lab_bmcs import ALL, NODES, Fence, bmcs
