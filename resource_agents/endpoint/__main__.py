@@ -14,10 +14,11 @@ def main() -> None:
         sys.path.insert(0, LIBRARY)
     from resource_agents.endpoint.looks import GaleraLook, RabbitmqLook
     from resource_agents.endpoint.server import Server, listen
+    from resource_agents.endpoint.watch import Look
     from resource_agents.ocf.http import parse_target
 
     options = _options()
-    looks: dict[str, GaleraLook | RabbitmqLook] = {}
+    looks: dict[str, Look] = {}
     if options.galera:
         looks["/galera"] = GaleraLook(options.galera, options.account, donor=options.donor)
     if options.rabbitmq:

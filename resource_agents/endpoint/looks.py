@@ -1,12 +1,13 @@
 """The looks at a service: what makes a Galera member or a RabbitMQ broker unfit for clients.
 
-Invariant: a look returns a reason, or the empty string for a service that is fit, and never raises. It may take as long
-as the service keeps it waiting, up to `GIVE_UP_S`; that it has waited too long is the asker's to say.
+Invariant: a look ends at most `GIVE_UP_S` after the service last answered; that it has waited too long for clients is
+the watch's to say.
 """
 
 import time
 
 from resource_agents.amqp import handshake
+from resource_agents.endpoint.watch import Look
 from resource_agents.mysql.client import Connection, SqlError
 from resource_agents.wsrep import status
 
@@ -14,7 +15,7 @@ GIVE_UP_S = 5.0
 """After this a look begins anew: the answer that it waits for may be lost with its thread in the server."""
 
 
-class GaleraLook:
+class GaleraLook(Look):
     """A look at the Galera member behind the unix socket `path`, over a connection that stays open.
 
     `donor`: whether a member serves clients while it gives its state to a joiner (an SST method that does not block
@@ -64,8 +65,14 @@ def judge(seen: status.Status, *, donor: bool) -> str:
     return "" if seen.local_state in fit else f"{seen.state_comment or 'state unknown'} ({seen.local_state})"
 
 
-class RabbitmqLook:
-    """A look at the broker at a numeric address."""
+class RabbitmqLook(Look):
+    """A look at the broker at a numeric address: a connection each, which costs the broker 3 ms of CPU and lines in its
+    log of level info and warning (measured), so no more than 7 a second.
+
+    Alarms do not count: one that blocks publishers does so on all brokers, and consumers must come in to drain them.
+    """
+
+    fresh_s = 0.15
 
     def __init__(self, host: str, port: int) -> None:
         self._where = host, port

@@ -14,11 +14,11 @@ from queue import SimpleQueue
 from threading import Thread
 
 from resource_agents.endpoint.request import GOOD, LONGEST, UNAVAILABLE, answer, path_of
-from resource_agents.endpoint.watch import Watch
+from resource_agents.endpoint.watch import Look, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 MOST = 64
 """Three haproxies with a few back-ends ask at once at most."""
@@ -42,7 +42,7 @@ class Asker:
 class Server:
     """Answers on `listener` for the services in `looks`, by path."""
 
-    def __init__(self, listener: socket.socket, looks: "Mapping[str, Callable[[], str]]") -> None:
+    def __init__(self, listener: socket.socket, looks: "Mapping[str, Look]") -> None:
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -73,7 +73,7 @@ class Server:
                 self._read(asker, now)
         self._expire(now)
 
-    def _watch(self, look: "Callable[[], str]") -> Watch:
+    def _watch(self, look: Look) -> Watch:
         """A watch whose looks run in a thread of their own."""
         demand: SimpleQueue[None] = SimpleQueue()
 
@@ -87,7 +87,7 @@ class Server:
                 self._findings.put((watch, finding))
                 os.eventfd_write(self._wake, 1)
 
-        watch = Watch(lambda: demand.put(None))
+        watch = Watch(lambda: demand.put(None), look.fresh_s)
         Thread(target=work, daemon=True).start()
         return watch
 

@@ -1,6 +1,6 @@
 """What is known of one service, how old it is, and how long an asker waits for it.
 
-Invariant: the answer to a question is what a look found that was begun at most `FRESH_S` before the question, or during
+Invariant: the answer to a question is what a look found that was begun at most `fresh_s` before the question, or during
 it; and there is an answer at most `PATIENCE_S` after the look began, for a service that keeps a look waiting is not
 well. One look runs at a time, however many ask: a service is not loaded by those who ask whether it is loaded.
 
@@ -12,22 +12,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FRESH_S = 0.05
-"""How long a finding may be handed out. It bounds the looks at a service to 20 a second, and adds to what a load
-balancer needs to learn of a change; half a check's interval (vimha/render/fronts.py)."""
 PATIENCE_S = 0.12
 """How long a service may keep a look waiting. A member under load answers in a few milliseconds; it must be less than
-haproxy's time-out for a check, so that haproxy is told the reason."""
+haproxy's time-out for a check (vimha/timing/solve.py), so that haproxy is told the reason."""
+
+
+class Look:
+    """One way to look at a service. The finding, and so an answer, is a reason not to send clients there, or the empty
+    string. It never raises, and may take as long as the service keeps it waiting.
+    """
+
+    fresh_s = 0.05
+    """How long a finding may be handed out: it bounds how often the service is looked at, and adds to what a load
+    balancer needs to learn of a change."""
+
+    def __call__(self) -> str:
+        raise NotImplementedError
 
 
 class Watch:
-    """A service under watch: `begin` starts a look at it, whose finding is handed to `learn`.
+    """A service under watch: `begin` starts a look at it, whose finding is handed to `learn`."""
 
-    A finding, and so an answer, is a reason not to send clients there, or the empty string.
-    """
-
-    def __init__(self, begin: "Callable[[], None]") -> None:
+    def __init__(self, begin: "Callable[[], None]", fresh_s: float) -> None:
         self._begin = begin
+        self._fresh_s = fresh_s
         self._finding = ""
         self._asked: float | None = None
         """When the look began that gave the finding; None before the first."""
@@ -36,7 +44,7 @@ class Watch:
 
     def ask(self, now: float) -> str | None:
         """The answer, or None: it will be known at `due`, or sooner when `learn` is called."""
-        if self._asked is not None and now - self._asked <= FRESH_S:
+        if self._asked is not None and now - self._asked <= self._fresh_s:
             return self._finding
         if self._pending is None:
             self._pending = now

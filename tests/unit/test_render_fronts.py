@@ -9,6 +9,7 @@ import pytest
 from render_sites import TIMINGS, site
 
 from resource_agents.endpoint import watch
+from resource_agents.endpoint.looks import GaleraLook, RabbitmqLook
 from vimha.render.fronts import Front, fronts, section
 from vimha.site.model import Site
 from vimha.timing import formulas
@@ -88,9 +89,14 @@ def test_a_change_is_known_within_500_ms_even_when_the_endpoint_hangs(lines: tup
 
 
 def test_the_endpoint_speaks_before_haproxy_gives_up() -> None:
+    assert solve(site(*BOTH)).members.timeout > watch.PATIENCE_S * 1000
+
+
+@pytest.mark.parametrize("look", [GaleraLook, RabbitmqLook])
+def test_a_frozen_service_is_known_of_within_500_ms(look: type[watch.Look]) -> None:
+    """A finding of just before; then a check that the endpoint lets wait; then one that it answers at once."""
     checks = solve(site(*BOTH)).members
-    assert checks.timeout > watch.PATIENCE_S * 1000
-    assert checks.inter > watch.FRESH_S * 1000
+    assert (look.fresh_s + watch.PATIENCE_S) * 1000 + formulas.checks_crash(checks) <= 500
 
 
 def test_a_site_without_clustered_services_has_no_part() -> None:

@@ -1,0 +1,105 @@
+"""Which members the health endpoint calls fit, and what it says of the others."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resource_agents.endpoint import looks
+from resource_agents.endpoint.looks import GaleraLook, RabbitmqLook, judge
+from resource_agents.mysql.client import Connection
+from resource_agents.wsrep.status import Status
+
+
+def status(state: int = 4, comment: str = "Synced", *, ready: bool = True, cluster: str = "Primary") -> Status:
+    return Status(
+        ready=ready, cluster_status=cluster, local_state=state, state_comment=comment, cluster_size=3, uuid="u",
+        last_committed=7,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seen", "donor", "said"),
+    [(status(), False, ""),
+     (status(2, "Donor/Desynced"), False, "Donor/Desynced (2)"),
+     (status(2, "Donor/Desynced"), True, ""),
+     (status(3, "Joined"), True, "Joined (3)"),
+     (status(1, "Joining: receiving State Transfer", ready=False), True,
+      "wsrep_ready is OFF: Joining: receiving State Transfer"),
+     (status(0, "Initialized", ready=False, cluster="non-Primary"), False,
+      "non-Primary: it is not in the component that has quorum"),
+     (status(4, cluster="Disconnected"), False, "Disconnected: it is not in the component that has quorum"),
+     (status(4, ready=False), False, "wsrep_ready is OFF: Synced"),
+     (status(4, ""), False, ""),
+     (status(5, ""), False, "state unknown (5)")],
+)  # fmt: skip
+def test_who_is_fit(seen: Status, donor: bool, said: str) -> None:
+    assert judge(seen, donor=donor) == said
+
+
+class FakeConnections:
+    """Stands in for Connection and wsrep.status: `answers` are what the next reads give, an error is raised."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Status | Exception) -> None:
+        self.answers = list(answers)
+        self.made: list[tuple[object, ...]] = []
+        self.closed = 0
+        monkeypatch.setattr(Connection, "connect", self._connect)
+        monkeypatch.setattr(looks.status, "read", lambda _: self._answer())
+
+    def _connect(self, *how: object) -> "FakeConnections":
+        self.made.append(how)
+        return self
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def _answer(self) -> Status:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def look() -> GaleraLook:
+    return GaleraLook("/run/sock", "mysql", donor=False)
+
+
+def test_one_connection_serves_all_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, seen = FakeConnections(monkeypatch, status(), status(), status(3, "Joined")), look()
+    assert [seen(), seen(), seen()] == ["", "", "Joined (3)"]
+    assert fake.made == [("/run/sock", "mysql", "", looks.GIVE_UP_S)]
+
+
+def test_a_connection_that_ended_meanwhile_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, seen = FakeConnections(monkeypatch, status(), ConnectionResetError(104, "gone"), status()), look()
+    assert [seen(), seen()] == ["", ""]
+    assert (len(fake.made), fake.closed) == (2, 1)
+
+
+def test_a_connection_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, seen = FakeConnections(monkeypatch, status(), TimeoutError(110, "no answer in time"), status()), look()
+    assert [seen(), seen(), seen()] == ["", "no answer in time", ""]
+    assert (len(fake.made), fake.closed) == (2, 1)
+
+
+def test_a_server_that_is_gone_has_a_reason(tmp_path: Path) -> None:
+    assert GaleraLook(str(tmp_path / "sock"), "mysql", donor=False)() == "No such file or directory"
+
+
+@pytest.fixture
+def broker() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_a_broker_that_is_gone_has_a_reason(broker: socket.socket) -> None:
+    port = broker.getsockname()[1]
+    broker.close()
+    assert RabbitmqLook("127.0.0.1", port)() == "Connection refused"
+
+
+def test_looks_never_raise() -> None:
+    assert looks.said(OSError()) == "OSError"
+    assert looks.said(ValueError("not a broker")) == "not a broker"
