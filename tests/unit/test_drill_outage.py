@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vimha.drill.outage import Attempt, Window, between, longest, stall_s, unavailable_s, windows
+from vimha.drill.outage import Attempt, Window, between, idle_s, longest, stall_s, unavailable_s, windows
 
 INTERVAL = 0.02
 LATENCY = 0.004
@@ -81,3 +81,16 @@ def test_a_stalled_probe_is_noticed_at_the_edges_too() -> None:
     attempts = [Attempt(at, at + 0.01, True) for at in (1.0, 1.02, 1.5)]
     assert round(stall_s(attempts, 1.0, 2.2), 3) == 0.7
     assert round(stall_s([], 1.0, 2.2), 3) == 1.2
+
+
+def test_a_client_that_waits_for_its_answer_is_not_idle_and_one_that_sleeps_is() -> None:
+    attempts = [Attempt(0.0, 0.01, True), Attempt(0.02, 0.52, False), Attempt(0.53, 0.54, True)]
+    assert abs(idle_s(attempts, 0.0, 0.55) - 0.01) < 1e-9
+    assert abs(idle_s(attempts, 0.0, 1.0) - 0.46) < 1e-9
+    assert idle_s([], 1.0, 3.0) == 2.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 2)), max_size=30))
+def test_idleness_never_exceeds_the_stall_and_is_never_negative(spans: list[tuple[float, float]]) -> None:
+    attempts = [Attempt(start, start + length, True) for start, length in spans]
+    assert 0 <= idle_s(attempts, 0.0, 10.0) <= stall_s(attempts, 0.0, 10.0) + 1e-9

@@ -13,9 +13,9 @@ from vimha.drill import charts
 from vimha.drill.assess import Seen, assess
 from vimha.drill.journal import Event
 from vimha.drill.outage import Attempt
-from vimha.drill.report import render
+from vimha.drill.report import lost_writes, render
 from vimha.drill.split_brain import Sighting
-from vimha.drill.verdict import Expectation, Limits, Outcome, Round
+from vimha.drill.verdict import LOST_WRITES, Expectation, Limits, Outcome, Round
 from vimha.timing.model import Budget, FaultClass, Term
 
 VIP = "10.77.0.100"
@@ -116,3 +116,9 @@ def test_axis_ticks_are_round_and_few(low: float, high: float) -> None:
     ticks = charts.axis(charts.Scale(low, high))
     assert 3 <= len(ticks) <= 8
     assert all(0 <= tick.x <= 100 for tick in ticks)
+
+
+def test_lost_writes_are_counted_over_the_rounds_that_were_audited(outcome: Outcome) -> None:
+    assert lost_writes([outcome]) == LOST_WRITES
+    audited = replace(outcome, rounds=tuple(replace(entry, lost_writes=2) for entry in outcome.rounds[:2]))
+    assert lost_writes([outcome, audited]) == "4, after every one was looked for on every member in 2 rounds"

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from fake_lab import SITE, FakeLab
 
-from vimha.drill import run
+from vimha.drill import clients, run
+from vimha.drill.clients import targets
 from vimha.drill.faults import FAULTS
+from vimha.drill.ledger import Audit
 from vimha.drill.outage import Attempt
-from vimha.drill.run import Drill, Tools, targets
+from vimha.drill.run import Drill, Tools
 from vimha.drill.split_brain import Sighting
 from vimha.drill.stage import Roles, Stage
 from vimha.errors import VimhaError
@@ -71,7 +73,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
                 seen += [Sighting(made.off_at, "cut", "c1"), Sighting(made.off_at + 1.5, "hold", "c2", VIP)]
             return seen
 
-    monkeypatch.setattr(run, "Prober", FakeProber)
+    monkeypatch.setattr(clients, "Prober", FakeProber)
     monkeypatch.setattr(run, "Watch", FakeWatch)
     monkeypatch.setattr(Stage, "roles", lambda _: Roles(made.dc, made.active))
     monkeypatch.setattr(Stage, "was_fenced", lambda *_: made.off_at < made.now)
@@ -160,6 +162,67 @@ def test_the_client_asks_every_service_through_its_vip() -> None:
         ("http", VIP, 9292),
         ("tcp", VIP, 9292),
     ]
+
+
+class FakeStore:
+    """A store whose writer ends up on `serving`, and whose books say `audit`."""
+
+    def __init__(self, world: World, serving: str = "c1", audit: Audit | None = None) -> None:
+        self.world, self.node, self.audit = world, serving, audit or Audit(0)
+        self.settled = 0
+
+    def open(self, netns: str, work: Path) -> "FakeStore":
+        assert netns == "vh-fake-cli"
+        assert work.is_dir()
+        return self
+
+    def __enter__(self) -> "FakeStore":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def read(self) -> dict[str, list[Attempt]]:
+        return {"database sql": self.world.attempts()}
+
+    def serving(self) -> str:
+        return self.node
+
+    def settle(self) -> Audit:
+        assert not self.world.lab.dark
+        self.settled += 1
+        return self.audit
+
+
+def with_store(world: World, store: FakeStore, tools: Tools | None = None) -> Drill:
+    stage, tools = Stage(world.lab), tools or world.tools()
+    return Drill(stage, FAULTS["node-power-off"], BUDGET, tools, service="database", stores={"database": store})
+
+
+def test_what_was_acknowledged_is_looked_for_after_healing(world: World) -> None:
+    (entry,) = with_store(world, FakeStore(world)).run(1).rounds
+    assert entry.lost_writes == 0
+    assert not entry.problems
+    assert dict(entry.outages)["database sql"] >= world.outage_s
+
+
+def test_a_lost_write_fails_the_round(world: World) -> None:
+    (entry,) = with_store(world, FakeStore(world, audit=Audit(2, ("c3 lacks 2 rows",)))).run(1).rounds
+    assert entry.lost_writes == 2
+    assert entry.problems == ("2 acknowledged writes cannot be read back", "c3 lacks 2 rows")
+
+
+def test_a_fault_on_a_clustered_service_hits_the_member_that_the_writes_go_to(world: World) -> None:
+    (entry,) = with_store(world, FakeStore(world, serving="c3")).run(1).rounds
+    assert ("off", "c3") in world.lab.done
+    assert entry.target == "c3"
+
+
+def test_a_cluster_that_did_not_heal_is_not_asked_what_it_holds(world: World) -> None:
+    store = FakeStore(world)
+    tools = world.tools(lambda: ["c1 is offline"] if world.off_at < world.now else [])
+    (entry,) = with_store(world, store, tools).run(1).rounds
+    assert store.settled == 0
+    assert entry.lost_writes is None
 
 
 def test_no_recorder_file_is_left_behind(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

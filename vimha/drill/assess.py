@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vimha.drill.journal import Event
-from vimha.drill.outage import Attempt, Window, between, longest, stall_s, unavailable_s, windows
+from vimha.drill.ledger import Audit
+from vimha.drill.outage import Attempt, Window, between, idle_s, longest, stall_s, unavailable_s, windows
 from vimha.drill.split_brain import Holding, Sighting, holder_at, holdings, overlaps, stray_claims
 from vimha.drill.timeline import merge, phases
 from vimha.drill.verdict import Expectation, Limits, Round, problems
@@ -16,7 +17,8 @@ from vimha.drill.verdict import Expectation, Limits, Round, problems
 @dataclass(frozen=True)
 class Seen:
     """One round as recorded, in monotonic seconds: the fault, the moment `since` which the outage counts (the fault,
-    or the end of a fault that ends by itself), the watching's end, attempts by probe, sightings, the nodes' logs.
+    or the end of a fault that ends by itself), the watching's end, attempts by probe, sightings, the nodes' logs, and
+    what became of the acknowledged writes (None: nobody wrote, or the cluster never became healthy enough to ask).
     """
 
     dc: str
@@ -27,6 +29,7 @@ class Seen:
     attempts: Mapping[str, Sequence[Attempt]]
     sightings: Sequence[Sighting]
     logs: Sequence[Event]
+    audit: Audit | None = None
 
 
 def evidence(sightings: Sequence[Sighting], held: Sequence[Holding], since: float) -> tuple[str, ...]:
@@ -49,6 +52,11 @@ def outage_s(worst: Window | None, fault_at: float, since: float) -> float:
     if worst is None:
         return 0.0
     return worst.length_s if since <= fault_at else max(0.0, worst.end - since)
+
+
+def stall(probe: str, tries: Sequence[Attempt], since: float, until: float) -> float:
+    """How long `probe` itself slept: an SQL client waits for its answer before it writes again, all others do not."""
+    return (idle_s if probe.endswith(" sql") else stall_s)(tries, since, until)
 
 
 def assess(
@@ -77,7 +85,10 @@ def assess(
         moved=holder_at(held, vip, seen.ended_at) not in (None, seen.target),
         healed=healed,
         heal_outage_s=after.length_s if after else 0.0,
-        stall_s=max((stall_s(tries, seen.fault_at, seen.ended_at) for tries in seen.attempts.values()), default=0.0),
+        stall_s=max((stall(*entry, seen.fault_at, seen.ended_at) for entry in seen.attempts.items()), default=0.0),
+        lost_writes=seen.audit.lost if seen.audit else None,
+        books=seen.audit.problems if seen.audit else (),
+        outages=tuple((name, outage_s(longest(found), seen.fault_at, seen.since)) for name, found in during.items()),
         outage=worst,
         ended_at=seen.ended_at,
         probes=tuple((name, tuple(tries)) for name, tries in seen.attempts.items()),

@@ -80,3 +80,14 @@ def stall_s(attempts: Iterable[Attempt], since: float, until: float) -> float:
     stamps = sorted(entry.start for entry in attempts if since <= entry.start <= until)
     edges = [since, *stamps, until]
     return max(later - earlier for earlier, later in pairwise(edges))
+
+
+def idle_s(attempts: Iterable[Attempt], since: float, until: float) -> float:
+    """`stall_s` for a client that does one thing at a time: the longest time from `since` to `until` in which it had no
+    attempt under way, in seconds. The one that it waits for is no stall.
+    """
+    longest_s, busy_until = 0.0, since
+    for entry in sorted(attempts, key=lambda found: found.start):
+        longest_s = max(longest_s, min(entry.start, until) - busy_until)
+        busy_until = max(busy_until, entry.end)
+    return max(longest_s, until - busy_until)

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vimha import __version__
 from vimha.drill import charts
+from vimha.drill.ledger import SLOW_S
 from vimha.drill.verdict import LOST_WRITES, Outcome, Round
 from vimha.timing.model import Budget, FaultClass
 
@@ -23,6 +24,14 @@ def class_of(outcome: Outcome, budget: Budget) -> FaultClass | None:
     """The budget's class of the round that is drawn; None for a fault outside the budget."""
     name = worst_round(outcome).limits.fault_class
     return budget.named(name) if name else None
+
+
+def lost_writes(outcomes: Sequence[Outcome]) -> str:
+    """How many acknowledged writes were lost in all rounds that could be audited, in words, or why none could."""
+    audited = [entry.lost_writes for outcome in outcomes for entry in outcome.rounds if entry.lost_writes is not None]
+    if not audited:
+        return LOST_WRITES
+    return f"{sum(audited)}, after every one was looked for on every member in {len(audited)} rounds"
 
 
 def render(outcomes: Sequence[Outcome], budget: Budget, made: str) -> str:
@@ -55,5 +64,6 @@ def render(outcomes: Sequence[Outcome], budget: Budget, made: str) -> str:
         passed=all(outcome.verdict == "pass" for outcome in outcomes),
         made=made,
         version=__version__,
-        lost_writes=LOST_WRITES,
+        slow_s=SLOW_S,
+        lost_writes=lost_writes(outcomes),
     )

@@ -7,22 +7,23 @@ again is said so, and ends the drill.
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vimha.drill import journal
 from vimha.drill.assess import Seen, assess, one_line
+from vimha.drill.clients import Clients
 from vimha.drill.faults import HAPROXY, RETURN_OBJECTIVE_S, Fault, Injection
 from vimha.drill.journal import Event
-from vimha.drill.probes import Prober, Target
 from vimha.drill.split_brain import holder_at, holdings
 from vimha.drill.stage import Roles, Stage
+from vimha.drill.stores import Store
 from vimha.drill.verdict import Limits, Outcome, Round
 from vimha.drill.witness import Watch
 from vimha.errors import VimhaError
-from vimha.lab.cabling import CLIENT, SWITCHES, Cabling
+from vimha.lab.cabling import SWITCHES, Cabling
 from vimha.site.model import Site
 from vimha.timing.model import Budget
 from vimha.timing.solve import solve
@@ -48,8 +49,6 @@ DC_SETTLE_S = 3.0
 """Pacemaker damps elections for 2 s (LOSS_DAMPEN): a DC that dies within that time of its election leaves no winner."""
 LOOKED_S = 1.0
 """A monitor's run and the record of its failure, on a busy host."""
-PATHS = {"glance-api": "/healthcheck"}
-"""What a client asks of each kind of service."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +69,8 @@ def notice_s(site: Site, fault: Fault, service: str) -> float:
     if fault.fault_class not in ("process-crash", "process-hang"):
         return 0.0
     timings = solve(site)
-    operations = timings.haproxy if service == HAPROXY else timings.api
-    return operations.interval / 1000 + LOOKED_S
-
-
-def targets(site: Site) -> tuple[Target, ...]:
-    """What the client probes: every service through its VIP by HTTP, and its port by TCP."""
-    found = []
-    for name, service in site.services.items():
-        address = str(site.vips[site.vip_of(name)].address)
-        found.append(Target(f"{name} http", "http", address, service.port, PATHS[service.kind]))
-        found.append(Target(f"{name} tcp", "tcp", address, service.port))
-    return tuple(found)
+    operations = {HAPROXY: timings.haproxy, "database": timings.database, "messaging": timings.messaging}
+    return operations.get(service, timings.api).interval / 1000 + LOOKED_S
 
 
 def limits(site: Site, budget: Budget, fault: Fault, fault_class: str) -> Limits:
@@ -95,8 +84,18 @@ def limits(site: Site, budget: Budget, fault: Fault, fault_class: str) -> Limits
 class Drill:
     """Runs one fault on one stage."""
 
-    def __init__(self, stage: Stage, fault: Fault, budget: Budget, tools: Tools, service: str = "haproxy") -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        fault: Fault,
+        budget: Budget,
+        tools: Tools,
+        *,
+        service: str = HAPROXY,
+        stores: Mapping[str, Store] | None = None,
+    ) -> None:
         self.stage, self.fault, self.budget, self.tools, self.service = stage, fault, budget, tools, service
+        self.stores = dict(stores or {})
         self._settled_at = 0.0
 
     def run(self, rounds: int, want_dc: bool | None = None) -> Outcome:
@@ -155,23 +154,26 @@ class Drill:
             namespaces = {node: machines.netns(node) for node in site.nodes}
             bridges = tuple(Cabling("", site).bridges.values())
             watch = stack.enter_context(Watch(namespaces, vips, machines.netns(SWITCHES), bridges, work / "witness"))
-            prober = stack.enter_context(Prober(machines.netns(CLIENT), targets(site), work / "probes"))
-            self._baseline(prober, watch)
+            clients = stack.enter_context(Clients(machines, self.stores, work))
+            self._baseline(clients, watch)
+            roles = self._aim(roles, clients)
             injection = self.fault.prepare(self.stage, roles, self.service)
             fault_at, epoch = self.tools.clock(), self.tools.epoch()
             since = ended = fault_at
             try:
                 injection.inject()
                 since = self._undo_early(injection, fault_at)
-                ended = self._observe(prober, watch, since, roles)
+                ended = self._observe(clients, watch, since, roles)
             finally:
                 injection.heal()
             healed = self._recover(injection)
+            audit = clients.settle() if healed else None
             fenced = healed and self.stage.was_fenced(injection.target, epoch)
             logs = self._logs(fault_at)
             if healed:
                 self.stage.clean_up()
-            seen = Seen(roles.dc, injection.target, fault_at, since, ended, prober.read(), watch.read(), logs)
+            tries, sightings = clients.read(), watch.read()
+            seen = Seen(roles.dc, injection.target, fault_at, since, ended, tries, sightings, logs, audit)
         if roles.dc == injection.target:
             self._settled_at = max((e.at for e in logs if e.kind == "dc-elected"), default=self.tools.clock())
         held_to = self._limits(injection.target, roles.dc)
@@ -185,11 +187,18 @@ class Drill:
     def _limits(self, target: str, dc: str) -> Limits:
         return limits(self.stage.site, self.budget, self.fault, self.fault.class_of(target, dc))
 
-    def _baseline(self, prober: Prober, watch: Watch) -> None:
+    def _aim(self, roles: Roles, clients: Clients) -> Roles:
+        """`roles` with the node that has to be hit as the active one: for a clustered service, where writes go to."""
+        serving = clients.serving(self.service)
+        if serving and serving != roles.active:
+            self.tools.say(f"{self.service} is served by {serving}")
+        return replace(roles, active=serving or roles.active)
+
+    def _baseline(self, clients: Clients, watch: Watch) -> None:
         """Wait until every probe answers without a break and the witnesses watch; VimhaError when they do not."""
         deadline = self.tools.clock() + BASELINE_S
         while True:
-            seen = prober.read()
+            seen = clients.read()
             watching = any(entry.kind == "ready" for entry in watch.read())
             steady = all(len(entry) >= BASELINE and all(a.ok for a in entry[-BASELINE:]) for entry in seen.values())
             if watching and steady:
@@ -209,7 +218,7 @@ class Drill:
         injection.heal()
         return back
 
-    def _observe(self, prober: Prober, watch: Watch, since: float, roles: Roles) -> float:
+    def _observe(self, clients: Clients, watch: Watch, since: float, roles: Roles) -> float:
         """Watch until the fault has had its effect, the service has been quiet and the class's worst case has passed,
         or until all hope is gone; the moment of the end.
         """
@@ -219,7 +228,7 @@ class Drill:
         hopeless = since + max(GIVE_UP_S, 2 * held_to.objective_s)
         while True:
             now = self.tools.clock()
-            bad = [a.end for entry in prober.read().values() for a in entry[-RECENT:] if not a.ok]
+            bad = [a.end for entry in clients.read().values() for a in entry[-RECENT:] if not a.ok]
             quiet = now >= max(until, max(bad, default=since) + QUIET_S)
             moved = not self.fault.expected.moved or self._holder(watch, now) not in (None, roles.active)
             if (quiet and moved) or now > hopeless:

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vimha.cluster import apply, plan, simulate
 from vimha.cluster.document import parse_cib
 from vimha.cluster.live import ANSWER_S, read_cib
 from vimha.cluster.status import status
+from vimha.drill.clients import stores
 from vimha.drill.faults import FAULTS
 from vimha.drill.run import Drill, Tools
 from vimha.drill.stage import Stage
@@ -83,13 +85,18 @@ def play(site: Site, orders: Sequence[Order], say: Say, lab_name: str | None = N
     if os.getloadavg()[0] > (os.cpu_count() or 1):
         say(f"{_load()}: outages measured now will be longer than the cluster's own")
     with lab_for(site, lab_name, say) as lab:
-        stage = Stage(lab)
         outcomes = []
         for order in orders:
-            tools = Tools(lambda: health(stage), say)
-            drill = Drill(stage, FAULTS[order.fault], allowed, tools, order.service)
+            stage = Stage(lab, vip_of(lab.site, order.service))
+            tools = Tools(partial(health, stage), say)
+            drill = Drill(stage, FAULTS[order.fault], allowed, tools, service=order.service, stores=stores(lab))
             outcomes.append(drill.run(order.rounds, order.want_dc))
     return outcomes, allowed
+
+
+def vip_of(site: Site, service: str) -> str:
+    """The VIP that a drill on `service` is about: its own, or for haproxy the first."""
+    return site.vip_of(service) if service in (*site.services, *site.stateful) else next(iter(site.vips))
 
 
 def health(stage: Stage) -> tuple[str, ...]:

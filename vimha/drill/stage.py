@@ -40,7 +40,8 @@ class Machines(Protocol):
 
 @dataclass(frozen=True)
 class Roles:
-    """Who plays what before a fault: the DC, and the active node, which holds the first VIP."""
+    """Who plays what before a fault: the DC, and the active node. That is the one which holds the stage's VIP, or, for
+    a fault on a clustered service, the one whose member the writes go to."""
 
     dc: str
     active: str
@@ -75,12 +76,13 @@ def _epoch(stamp: str) -> float:
 
 
 class Stage:
-    """The cluster of `machines`, asked and moved through whichever node has power."""
+    """The cluster of `machines`, asked and moved through whichever node has power. `vip` (its name) is the one that the
+    drill is about; empty: the first."""
 
-    def __init__(self, machines: Machines) -> None:
+    def __init__(self, machines: Machines, vip: str = "") -> None:
         self.machines = machines
         self.site = machines.site
-        self.vip = next(iter(self.site.vips))
+        self.vip = vip or next(iter(self.site.vips))
 
     def nodes(self) -> tuple[str, ...]:
         """All nodes of the site, arbiters too."""
@@ -103,7 +105,7 @@ class Stage:
         self.ask(["crm_attribute", "--node", node, "--name", "standby", *change], but=node if on else "")
 
     def move_vip(self, node: str) -> None:
-        """Move the first VIP, and what is grouped with it, to `node`; stickiness keeps it there afterwards.
+        """Move the stage's VIP, and what is grouped with it, to `node`; stickiness keeps it there afterwards.
 
         The constraint that moves it never outlives the call: it would draw the VIP back to `node` for good.
         """

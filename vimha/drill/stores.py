@@ -51,6 +51,10 @@ class Books(Protocol):
         """The attempts that have ended by now, by probe."""
         ...
 
+    def serving(self) -> str:
+        """The node whose member the writer's work ends up on now: the one that a fault must hit to be felt."""
+        ...
+
     def settle(self) -> Audit:
         """End the writing and hold what is there against what was promised. The cluster must be healthy."""
         ...
@@ -108,6 +112,9 @@ SELECT 'id', id FROM {DATABASE}.{TABLE};
 """  # noqa: S608 (no input)
 
 
+WRITERS = f"SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{ACCOUNT}';"  # noqa: S608 (no input)
+
+
 def parse_member(answer: str) -> Member:
     """The member that `answer` (of READ) tells of; VimhaError when it is no synchronized member."""
     rows = [line.split("\t") for line in answer.splitlines()]
@@ -151,6 +158,12 @@ class DatabaseBooks:
         for record in self._writer.fresh():
             self._ledger.enter(record)
         return {"database sql": self._ledger.attempts}
+
+    def serving(self) -> str:
+        for node, runner in self._database.runners.items():
+            if int(self._database.sql(runner, WRITERS)):
+                return node
+        raise VimhaError("the drill's writer is connected to no member of the database")
 
     def settle(self) -> Audit:
         self._writer.stop()
@@ -243,6 +256,9 @@ class MessagingBooks:
         for record in self._publisher.fresh():
             self._ledger.enter(record)
         return {"messaging amqp": self._ledger.attempts}
+
+    def serving(self) -> str:
+        return self._messaging.leader()
 
     def settle(self) -> Audit:
         self._publisher.stop()

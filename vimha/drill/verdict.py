@@ -20,10 +20,9 @@ STALL_S = 0.25
 """A probe that slept longer than this (12 attempts) has not watched: the round's figure is not to be believed."""
 
 LOST_WRITES = (
-    "not measurable here: the services of this release keep their data on each node alone, "
-    "so there is no replicated write to lose"
+    "not measurable here: the site has neither a database nor messaging, so there is no replicated write to lose"
 )
-"""Why a round's `lost_writes` is null."""
+"""Why the `lost_writes` of a round whose cluster became healthy again is null."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Expectation:
 class Round:
     """One round of a drill, as measured. `fault_at`, `ended_at` (the watching's end, before healing), `outage`,
     `probes`, `holdings` and `events` carry monotonic seconds; for a fault that ends by itself, `outage_s` counts from
-    its end.
+    its end. `outages` has the longest one of every probe, `books` what the audit of the stores found.
     """
 
     number: int
@@ -67,6 +66,8 @@ class Round:
     heal_outage_s: float
     stall_s: float
     lost_writes: int | None = None
+    books: tuple[str, ...] = ()
+    outages: tuple[tuple[str, float], ...] = ()
     outage: Window | None = None
     ended_at: float = 0.0
     probes: tuple[tuple[str, tuple[Attempt, ...]], ...] = ()
@@ -106,6 +107,7 @@ def misbehaviour(seen: Round, expected: Expectation) -> tuple[str, ...]:
         found.append(f"the VIP {'left' if seen.moved else 'stayed on'} {seen.target}")
     if seen.lost_writes:
         found.append(f"{seen.lost_writes} acknowledged writes cannot be read back")
+    found += seen.books
     if not seen.healed:
         found.append("the cluster did not become healthy again after the round")
     return tuple(found)
@@ -200,4 +202,5 @@ def _round_as_dict(entry: Round) -> dict[str, Any]:
         "heal_outage_s": round(entry.heal_outage_s, 3),
         "phases": [{"name": phase.name, "s": round(phase.length_s, 3)} for phase in entry.phases],
         "problems": list(entry.problems),
+        "outages": {name: round(length_s, 3) for name, length_s in entry.outages},
     }
