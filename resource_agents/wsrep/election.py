@@ -145,26 +145,25 @@ def _rank(word: Word) -> tuple[int, int, bool, int]:
 def _missing(best: str, members: "Sequence[str]", known: "Mapping[str, Word]", seen: "Mapping[str, Word]") -> str:
     """Why `best` may not begin yet: who must be there, or have a state; empty when it may."""
     leader = known[best]
+    absent = ", ".join(sorted(set(members) - set(known)))
+    if leader.kind == STATE:
+        return "" if leader.safe or _views_complete(leader, known, seen) else _unsure(best, absent, known)
+    alone = sorted(name for name, word in known.items() if word.kind == ALONE)
+    if len(alone) > 1:
+        return f"{', '.join(alone)} hold databases of their own: move away those that are not wanted"
     if leader.kind == TORN:
         return "no node has whole data: a state transfer was interrupted; restore a backup on one node"
-    if leader.kind == ALONE and sum(word.kind == ALONE for word in known.values()) > 1:
-        names = ", ".join(sorted(name for name, word in known.items() if word.kind == ALONE))
-        return f"{names} hold databases of their own: move away those that are not wanted"
-    if leader.kind == STATE and (leader.safe or _views_complete(leader, known, seen)):
-        return ""
-    absent = sorted(set(members) - set(known))
-    if absent and leader.uuid == NIL:
-        return f"waits for {', '.join(absent)}: a first start needs all configured nodes"
+    return f"waits for {absent}: a first start needs all configured nodes" if absent else ""
+
+
+def _unsure(best: str, absent: str, known: "Mapping[str, Word]") -> str:
+    """Who may be ahead of `best`, as far as its data tell."""
+    empty = ", ".join(sorted(name for name, word in known.items() if word.kind == EMPTY))
     if absent:
-        return f"waits for {', '.join(absent)}, which may be ahead of {best} ({leader.position})"
-    empty = sorted(name for name, word in known.items() if leader.kind == STATE and _lost(word))
+        return f"waits for {absent}, which may be ahead of {best} ({known[best].position})"
     if empty:
-        return f"{', '.join(empty)} has no data (a new disk, or one not mounted?) and might have been ahead of {best}"
+        return f"{empty} has no data (a new disk, or one not mounted?) and might have been ahead of {best}"
     return ""
-
-
-def _lost(word: Word) -> bool:
-    return word.uuid == NIL and word.kind == EMPTY
 
 
 def _views_complete(leader: Word, known: "Mapping[str, Word]", seen: "Mapping[str, Word]") -> bool:

@@ -31,7 +31,7 @@ def test_whatever_dies_when(size: int) -> None:
 @pytest.mark.parametrize(
     ("rule", "broken"),
     [("_missing", lambda *_: ""), ("_views_complete", lambda *_: True), ("_rank", lambda _: 0),
-     ("_rank", lambda word: (word.kind == "state", word.seqno))],
+     ("_rank", lambda word: (word.kind == "state", word.seqno, not word.safe, -word.view.number if word.view else 0))],
     ids=["absent members are ignored", "the last view is ignored", "position is ignored", "safe and view are ignored"],
 )  # fmt: skip
 def test_without_a_rule_the_model_finds_the_loss(monkeypatch: pytest.MonkeyPatch, rule: str, broken: object) -> None:
