@@ -38,6 +38,10 @@ def good(tmp_path: Path) -> dict[str, dict[str, str]]:
     glance_port = str(free_port())
     return {
         "haproxy": {"config": str(config), "pid": str(tmp_path / "haproxy.pid"), "health": f"127.0.0.1:{port}"},
+        "health": {
+            "listen": f"127.0.0.1:{free_port()}", "galera": str(tmp_path / "mysqld.sock"), "account": "nobody",
+            "user": "nobody", "pid": str(tmp_path / "health.pid"),
+        },
         "bond": {"ports": "lo", "min_ports": "1", "bond": "", "attribute": "vimha-tester"},
         "glance-api": {
             "binary": str(stand_in), "config": str(settings), "user": "", "log_file": glance_port,
@@ -109,7 +113,9 @@ def test_pacemaker_validates_parameters(agent: agents.AgentInfo, good: dict[str,
     argv = ["crm_resource", "--validate", "--class", "ocf", "--provider", "vimha", "--agent", agent.name]
     done = run([*argv, *given, "--output-as=xml"])
     assert done.ok, done.out
-    wrong = {"bond": "ports=a/b", "haproxy": "health=nowhere", "glance-api": "url=nowhere"}[agent.name]
+    wrong = {
+        "bond": "ports=a/b", "haproxy": "health=nowhere", "glance-api": "url=nowhere", "health": "listen=nowhere",
+    }[agent.name]  # fmt: skip
     done = run([*argv, "--option", wrong, "--output-as=xml"])
     status = etree.fromstring(done.out.encode()).find(".//agent-status")
     assert status is not None
