@@ -13,14 +13,20 @@ from resource_agents.ocf.system import System
 UPDATER = "/usr/sbin/attrd_updater"
 FOLDER = "/run/resource-agents"
 REFRESH_S = 5.0
+NO_SUCH_ATTRIBUTE = 105
+"""CRM_EX_NOSUCH (Pacemaker's include/crm/common/results.h): nobody has set it since the cluster started."""
 
 
 class Attribute:
-    """The transient node attribute `name` of this node; a file under /run keeps what was published last."""
+    """The transient node attribute `name` of this node; a file under /run keeps what was published last.
 
-    def __init__(self, system: System, name: str, parent: int | None = None) -> None:
+    A `private` one is known to the attribute daemons only: it never reaches the CIB, so it starts no transition.
+    """
+
+    def __init__(self, system: System, name: str, parent: int | None = None, *, private: bool = False) -> None:
         self._system = system
         self._name = name
+        self._options = ["--private"] if private else []
         self._parent = os.getppid() if parent is None else parent
         self._file = f"{FOLDER}/{name}.attribute"
 
@@ -38,13 +44,29 @@ class Attribute:
         age = self._system.age(self._file)
         if age is not None and 0 <= age < REFRESH_S and self._system.read(self._file) == text:
             return []
-        code, said = self._system.run([UPDATER, "--name", self._name, "--update", value], timeout_s)
+        code, said = self._system.run([UPDATER, "--name", self._name, "--update", value, *self._options], timeout_s)
         self._system.write(self._file, text if code == 0 else f"{value}\nnot taken\n")
         return _trouble(code, said)
 
     def forget(self) -> None:
         """Have the next `publish` reach the cluster, whatever was published before."""
         self._system.remove(self._file)
+
+    def seen(self, timeout_s: float) -> dict[str, str]:
+        """Every node's value as this node's attribute daemon knows it now, by node name; without those that have none.
+
+        OSError when the daemon does not tell. All daemons apply all updates in the same order, so whoever sees its own
+        update here sees all that came before it.
+        """
+        code, said = self._system.run([UPDATER, "--name", self._name, "--query", "--all"], timeout_s)
+        found = {}
+        for line in said.splitlines():
+            host, value = _quoted(line, "host"), _quoted(line, "value")
+            if host and value:
+                found[host] = value
+        if code and not (code == NO_SUCH_ATTRIBUTE or found):
+            raise OSError(_trouble(code, said)[0])
+        return found
 
     def clear(self, timeout_s: float) -> list[str]:
         """Delete the attribute and forget it; why the cluster did not, if it did not."""
@@ -56,6 +78,11 @@ class Attribute:
         """Which run of Pacemaker this is: our parent, its executor, and when that was started (proc(5))."""
         fields = (self._system.read(f"/proc/{self._parent}/stat") or "").rpartition(")")[2].split()
         return f"{self._parent} {fields[19]}" if len(fields) > 19 else ""
+
+
+def _quoted(line: str, name: str) -> str:
+    """The value of name="..." in one line of attrd_updater's answer."""
+    return line.partition(f' {name}="')[2].partition('"')[0]
 
 
 def _trouble(code: int, said: str) -> list[str]:

@@ -87,6 +87,87 @@ class System:
         except OSError:
             return None
 
+    def tail(self, path: str, size: int) -> str:
+        """The file's last `size` bytes as text; empty when it cannot be read."""
+        try:
+            with open(self.root + path, "rb", buffering=0) as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+                return file.read(size).decode(errors="replace")
+        except OSError:
+            return ""
+
+    def replace(self, path: str, text: str) -> None:
+        """Put a daemon's own state at `path` by rename, with its folder's owner, on disk before this returns.
+
+        OSError when that is not possible.
+        """
+        path = self.root + path
+        folder = os.path.dirname(path)
+        owner = os.stat(folder)
+        scratch = f"{path}.{os.getpid()}"
+        with open(scratch, "w") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o660)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def folders(self, path: str) -> list[str]:
+        """The names of the folders in the folder `path`; none when it cannot be read."""
+        try:
+            with os.scandir(self.root + path) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            return []
+
+    def usage(self, path: str) -> int:
+        """How many bytes the files under the folder `path` hold; what cannot be read counts nothing."""
+        total = 0
+        try:
+            with os.scandir(self.root + path) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        total += self.usage(f"{path}/{entry.name}")
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            return total
+        return total
+
+    def free(self, path: str) -> int | None:
+        """How many bytes the file system of `path` has left for who is not root; None when it cannot be told."""
+        try:
+            found = os.statvfs(self.root + path)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+
+    def access(self, path: str) -> tuple[str, int] | None:
+        """The owner's name (its number, when it has none) and the mode bits of `path`; None when there is none."""
+        try:
+            found = os.stat(self.root + path)
+        except OSError:
+            return None
+        try:
+            return pwd.getpwuid(found.st_uid).pw_name, found.st_mode & 0o7777
+        except KeyError:
+            return str(found.st_uid), found.st_mode & 0o7777
+
+    def own_folder(self, path: str, user: str) -> None:
+        """Make the folder `path` if it is not there, and give a new one to `user`."""
+        if os.path.isdir(self.root + path):
+            return
+        os.makedirs(self.root + path, mode=0o755)
+        if user:
+            entry = pwd.getpwnam(user)
+            os.chown(self.root + path, entry.pw_uid, entry.pw_gid)
+
     def executable(self, path: str) -> bool:
         """True when `path` is a file that may be executed."""
         return os.path.isfile(self.root + path) and os.access(self.root + path, os.X_OK)
