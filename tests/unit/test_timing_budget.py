@@ -275,6 +275,21 @@ def test_slower_fencing_never_shortens_a_class(of: Site, by: int) -> None:
     assert after.named("node-freeze").worst_s == pytest.approx(before.named("node-freeze").worst_s + by / 1000)
 
 
+def test_a_clustered_service_adds_what_its_own_members_take_to_go_on() -> None:
+    plain, clustered = site(), site(database={}, messaging={})
+    crash = solved(clustered)[1].named("process-crash")
+    assert "the database's writer" in crash.title
+    assert crash.worst_s > solved(plain)[1].named("process-crash").worst_s
+    assert solved(clustered)[0].token == solved(plain)[0].token
+
+
+@given(sites)
+def test_galera_gives_a_member_up_no_earlier_than_corosync_its_node(of: Site) -> None:
+    timings = solve(of)
+    assert timings.token <= timings.wsrep.suspect <= max(500, timings.token)
+    assert timings.wsrep.keepalive * 5 <= timings.wsrep.suspect < timings.wsrep.inactive
+
+
 def test_a_thousand_services_cost_nothing() -> None:
     many = site(scale="large", services={f"s{i}": {"port": 1000 + i} for i in range(1000)})
     timings, found = solved(many)

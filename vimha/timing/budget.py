@@ -9,7 +9,7 @@ then the VIP and what answers behind it. Nothing starts before the lost node is 
 from dataclasses import dataclass
 
 from vimha.site.model import Policy, Role, Scale, Site
-from vimha.timing import figures, formulas
+from vimha.timing import figures, formulas, members
 from vimha.timing.figures import Figure
 from vimha.timing.model import Budget, FaultClass, Operations, Term, Timings
 
@@ -34,6 +34,8 @@ class Shape:
     """Whether a service's only instance starts in a take-over."""
     masked: bool
     """Whether a service has further instances that haproxy turns to."""
+    database: bool
+    messaging: bool
     miimon: int
     arp_interval: int
     bonded: bool
@@ -55,6 +57,8 @@ class Shape:
             vip_steps=_rounds(len(site.vips), len(full)) if large else len(site.vips),
             active_standby=Policy.ACTIVE_STANDBY in policies,
             masked=bool(policies - {Policy.ACTIVE_STANDBY}),
+            database=site.database is not None,
+            messaging=site.messaging is not None,
             miimon=bond.miimon if bond else 0,
             arp_interval=bond.arp_interval if bond else 0,
             bonded=bond is not None,
@@ -179,6 +183,10 @@ def crashes(shape: Shape, timings: Timings) -> dict[str, Terms]:
     if shape.masked:
         worst = formulas.checks_crash(timings.checks)
         found[MASKED_API] = _masked(timings, worst, "inter + (fall - 1) * fastinter; a refusal is immediate")
+    if shape.database:
+        found[members.DATABASE] = members.database_crash(timings)
+    if shape.messaging:
+        found[members.MESSAGING] = members.messaging_crash(timings)
     return found
 
 
@@ -192,6 +200,10 @@ def hangs(shape: Shape, timings: Timings) -> dict[str, Terms]:
     if shape.masked:
         worst = formulas.checks_hang(timings.checks)
         found[MASKED_API] = _masked(timings, worst, "inter + (fall - 1) * fastinter + fall * timeout check")
+    if shape.database:
+        found[members.DATABASE] = members.database_hang(timings)
+    if shape.messaging:
+        found[members.MESSAGING] = members.messaging_hang(timings)
     return found
 
 
