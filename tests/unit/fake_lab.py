@@ -16,11 +16,14 @@ SITE = Site.model_validate(
 )
 
 
+STATEFUL = Site.model_validate({**SITE.model_dump(mode="json"), "database": {}, "messaging": {}})
+
+
 class FakeLab:
     """Remembers what was done to it; commands answer from `answers` by their first word."""
 
-    def __init__(self, answers: Mapping[str, str] | None = None) -> None:
-        self.site = SITE
+    def __init__(self, answers: Mapping[str, str] | None = None, site: Site = SITE) -> None:
+        self.site = site
         self.done: list[tuple[object, ...]] = []
         self.dark: set[str] = set()
         self.answers = answers or {}

@@ -5,19 +5,31 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fake_lab import FakeLab
+from fake_lab import SITE, STATEFUL, FakeLab
 
 from vimha.drill.faults import FAULTS, daemons
+from vimha.drill.injection import bystander
+from vimha.drill.member_faults import TRANSFER
 from vimha.drill.stage import Roles, Stage, fenced_since, roles
 from vimha.errors import VimhaError
 from vimha.process import Result, Runner
 
 ACTIVE = Roles(dc="c2", active="c1")
+MONITOR = b"""<pacemaker-result><summary><current_dc present="true" name="c2"/></summary><resources>
+<group id="front"><resource id="vip-public" role="Started"><node name="c1"/></resource></group></resources>
+</pacemaker-result>"""
+WELL = {"pgrep": "41\n42\n", "crm_mon": MONITOR.decode(), "mariadb": "wsrep_local_state_comment\tSynced\n"}
+"""What a healthy cluster's commands answer."""
+
+
+def stage_on(lab: FakeLab) -> Stage:
+    """A stage on which waiting takes no time."""
+    return Stage(lab, clock=iter(range(10**6)).__next__, sleep=lambda _: None)
 
 
 def injected(fault: str, lab: FakeLab, service: str = "haproxy") -> list[tuple[object, ...]]:
     """What injecting `fault` did to the lab, without what preparing it asked."""
-    prepared = FAULTS[fault].prepare(Stage(lab), ACTIVE, service)
+    prepared = FAULTS[fault].prepare(stage_on(lab), ACTIVE, service)
     lab.done.clear()
     prepared.inject()
     return list(lab.done)
@@ -35,20 +47,82 @@ def injected(fault: str, lab: FakeLab, service: str = "haproxy") -> list[tuple[o
         ("partition", [("partition", ("c1",), ("c2", "c3"))]),
         ("switchover", [("c2", "crm_attribute", "--node", "c1", "--name", "standby", "--update", "on")]),
         ("site-power-loss", [("off", "c1"), ("off", "c2"), ("off", "c3")]),
+        ("site-power-loss-random", [("off", "c1"), ("off", "c2"), ("off", "c3")]),
+        ("quorum-loss", [("off", "c1"), ("off", "c2")]),
+        ("member-power-off", [("off", "c3")]),
+        ("member-partition", [("partition", ("c3",), ("c1", "c2"))]),
+        ("member-state-lost", [("c3", "rm", "-f", "/var/lib/mysql/grastate.dat"), ("off", "c3")]),
     ],
 )
 def test_what_each_fault_does(fault: str, act: list[tuple[object, ...]]) -> None:
-    assert injected(fault, FakeLab({"pgrep": "41\n42\n"})) == act
+    assert injected(fault, FakeLab(WELL, STATEFUL)) == act
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_healing_restores_power_and_may_be_repeated(fault: str) -> None:
-    lab = FakeLab({"pgrep": "41\n"})
-    prepared = FAULTS[fault].prepare(Stage(lab), ACTIVE, "haproxy")
+    lab = FakeLab(WELL, STATEFUL)
+    prepared = FAULTS[fault].prepare(stage_on(lab), ACTIVE, "haproxy")
     prepared.inject()
     prepared.heal()
     prepared.heal()
     assert not lab.dark
+
+
+def standbys(done: list[tuple[object, ...]]) -> list[tuple[object, bool]]:
+    """Which node was put in standby (True) or taken out of it, in order."""
+    return [(each[3], "on" in each) for each in done if each[1] == "crm_attribute"]
+
+
+def test_a_rolling_restart_has_one_node_down_at_a_time_and_the_active_one_last() -> None:
+    done = standbys(injected("rolling-restart", FakeLab(WELL, STATEFUL)))
+    assert done == [("c2", True), ("c2", False), ("c3", True), ("c3", False), ("c1", True), ("c1", False)]
+
+
+def test_a_rolling_restart_goes_on_only_when_the_member_is_whole() -> None:
+    lab = FakeLab({**WELL, "mariadb": "wsrep_local_state_comment\tJoiner\n"}, STATEFUL)
+    with pytest.raises(VimhaError, match="c2 is whole"):
+        injected("rolling-restart", lab)
+    assert ("c3", True) not in standbys(lab.done)
+
+
+def test_a_member_is_stopped_while_it_takes_its_state() -> None:
+    lab = FakeLab(WELL, STATEFUL)
+    done = injected("stop-in-transfer", lab)
+    assert standbys(done) == [("c3", True), ("c3", False), ("c3", True)]
+    assert done.index(("c3", "pgrep", "-f", TRANSFER)) > done.index(("c3", "rm", "-f", "/var/lib/mysql/grastate.dat"))
+    with pytest.raises(VimhaError, match="takes its state"):
+        injected("stop-in-transfer", FakeLab({**WELL, "pgrep": ""}, STATEFUL))
+
+
+def test_a_transfer_is_known_by_its_script_and_not_by_who_looks_for_it() -> None:
+    assert re.search(TRANSFER, "/bin/bash -ue /usr//bin/wsrep_sst_rsync --role joiner --address 10.77.1.12")
+    assert not re.search(TRANSFER, f"timeout --signal=KILL 30 pgrep -f {TRANSFER}")
+
+
+def test_a_fault_on_a_database_member_needs_a_database() -> None:
+    for fault in ("member-state-lost", "stop-in-transfer"):
+        with pytest.raises(VimhaError, match="no database"):
+            injected(fault, FakeLab(WELL, SITE))
+
+
+def test_a_bystander_neither_holds_the_vip_nor_gets_the_writes() -> None:
+    stage = stage_on(FakeLab(WELL, STATEFUL))
+    assert bystander(stage, ACTIVE) == "c3"
+    assert bystander(stage, Roles(dc="c2", active="c3")) == "c2"
+    stage.site = SITE.model_copy(update={"nodes": {name: SITE.nodes[name] for name in ("c1", "c2")}})
+    with pytest.raises(VimhaError, match="every full node"):
+        bystander(stage, Roles(dc="c1", active="c2"))
+
+
+def test_power_returns_in_an_order_that_is_told() -> None:
+    lab = FakeLab(WELL, STATEFUL)
+    prepared = FAULTS["site-power-loss-random"].prepare(stage_on(lab), ACTIVE, "haproxy")
+    prepared.inject()
+    lab.done.clear()
+    prepared.heal()
+    order = [node for what, node in lab.done if what == "on"]
+    assert re.findall(r"c\d", prepared.note) == order
+    assert sorted(order) == ["c1", "c2", "c3"]
 
 
 def test_a_frozen_node_that_was_fenced_is_powered_on_again() -> None:
@@ -81,10 +155,22 @@ def test_a_service_that_does_not_run_cannot_be_killed() -> None:
             "--config-file /etc/vimha/glance-api.conf --log-file /var/log/glance/glance-api.log",
             "/usr/bin/python3 -IS /usr/lib/ocf/resource.d/vimha/glance-api monitor",
         ),
+        (
+            "database",
+            "/usr/sbin/mariadbd --defaults-file=/etc/vimha/galera.cnf --wsrep_start_position=6f5e:12",
+            "/usr/bin/python3 -IS /usr/lib/ocf/resource.d/vimha/galera monitor",
+        ),
+        (
+            "messaging",
+            "/usr/lib/erlang/erts-13.1.5/bin/beam.smp -W w -MBas ageffcbf -- -root /usr/lib/erlang -noshell -noinput "
+            "-s rabbit boot -boot start_sasl",
+            "/usr/lib/erlang/erts-13.1.5/bin/beam.smp -B -- -root /usr/lib/erlang -run escript start -escript main "
+            "rabbitmqctl_escript -extra /usr/lib/rabbitmq/lib/rabbitmq_server-3.10.8/escript/rabbitmqctl list_queues",
+        ),
     ],
 )
 def test_a_fault_hits_the_daemon_and_not_the_agent_that_looks_at_it(service: str, daemon: str, agent: str) -> None:
-    pattern = daemons(FakeLab().site, service)
+    pattern = daemons(STATEFUL, service)
     assert re.search(pattern, daemon)
     assert not re.search(pattern, agent)
 
@@ -103,11 +189,6 @@ def test_commands_go_to_a_node_that_has_power() -> None:
     lab.dark = {"c1", "c2", "c3"}
     with pytest.raises(VimhaError, match="no node has power"):
         Stage(lab).forget_failures()
-
-
-MONITOR = b"""<pacemaker-result><summary><current_dc present="true" name="c2"/></summary><resources>
-<group id="front"><resource id="vip-public" role="Started"><node name="c1"/></resource></group></resources>
-</pacemaker-result>"""
 
 
 def test_roles_are_read_from_crm_mon() -> None:

@@ -1,5 +1,6 @@
 """The drill's order of things: healthy before, healed after whatever happens, roles as asked for."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,6 +156,14 @@ def test_site_power_loss_counts_from_the_return_of_power(world: World) -> None:
     assert 5.9 <= entry.outage_s <= 6.1
     assert entry.limits.budget_worst_s is None
     assert not entry.problems
+
+
+def test_a_staggered_return_counts_from_its_last_node(world: World) -> None:
+    world.outage_s = 20.0
+    stage = Stage(world.lab, clock=lambda: world.now, sleep=world.sleep)
+    (entry,) = Drill(stage, FAULTS["site-power-loss-random"], BUDGET, world.tools()).run(1).rounds
+    waited = sum(map(float, re.findall(r"after (\d\.\d) s", " ".join(world.said))))
+    assert entry.outage_s == pytest.approx(18.0 - waited, abs=0.3)
 
 
 def test_the_client_asks_every_service_through_its_vip() -> None:

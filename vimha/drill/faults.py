@@ -1,13 +1,10 @@
-"""The catalogue of faults: what each does, how it is undone, which class of the budget it is, what it must lead to.
-
-Invariant: preparing a fault finds everything out beforehand (processes, ports), so that injecting it is one act whose
-moment is known; healing may be repeated and does no harm when the fault never happened.
-"""
+"""The catalogue of faults: what each does, how it is undone, which class of the budget it is, what it must lead to."""
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
+from vimha.drill.injection import GONE, KEPT, RETURN_OBJECTIVE_S, Fault, Injection, power_on_all
+from vimha.drill.member_faults import MEMBER_FAULTS
 from vimha.drill.stage import Roles, Stage
 from vimha.drill.verdict import Expectation
 from vimha.errors import VimhaError
@@ -16,46 +13,13 @@ from vimha.site.model import Site
 
 POWER_GAP_S = 2.0
 """How long the whole site stays dark in site-power-loss: longer than any token, so that every node has lost all."""
-RETURN_OBJECTIVE_S = 30.0
-"""site-power-loss has an objective of its own, from the return of power to the first good answer: three boots, a
-first membership, start-up fencing where it is needed and every start are no failover."""
 STOPPED_S = 10.0
 HAPROXY = "haproxy"
-
-
-@dataclass(frozen=True)
-class Injection:
-    """A prepared fault: what it hits, how to inject it, and how to undo it."""
-
-    target: str
-    inject: Callable[[], None]
-    heal: Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One entry of the catalogue. `fault_class` is the budget's name for it, `dc_class` when the DC is hit too."""
-
-    name: str
-    title: str
-    about: str
-    fault_class: str
-    expected: Expectation
-    prepare: Callable[[Stage, Roles, str], Injection]
-    dc_class: str = ""
-    undone_after_s: float = 0.0
-    """When not 0, the fault itself ends after this time, and the outage counts from then."""
-
-    def class_of(self, target: str, dc: str) -> str:
-        """The budget's class for a round that hits `target` while `dc` is the DC."""
-        return self.dc_class if self.dc_class and target == dc else self.fault_class
-
-
-def power_on_all(stage: Stage) -> None:
-    """Give every node without power its power back."""
-    for node in stage.nodes():
-        if not stage.machines.power.is_on(node):
-            stage.machines.power.on(node)
+CLUSTERED = {
+    "database": "^/usr/sbin/mariadbd ",
+    "messaging": r"^/usr/lib/erlang/[^ ]+/beam\.smp .* -s rabbit boot",
+}
+"""The daemons of clustered services; rabbitmqctl is an Erlang VM too, but does not boot a broker."""
 
 
 def _power_off(stage: Stage, roles: Roles, service: str) -> Injection:
@@ -80,9 +44,13 @@ def daemons(site: Site, service: str) -> str:
     """
     if service == HAPROXY:
         return "^/usr/sbin/haproxy "
+    if service in CLUSTERED and service in site.stateful:
+        return CLUSTERED[service]
     if service in site.services:
         return f"^/usr/bin/python3 /usr/bin/{site.services[service].kind} .*/etc/vimha/{service}\\.conf"
-    raise VimhaError(f"the site has no service {service}", f"There are {', '.join((HAPROXY, *site.services))}.")
+    raise VimhaError(
+        f"the site has no service {service}", f"There are {', '.join((HAPROXY, *site.services, *site.stateful))}."
+    )
 
 
 def _signal(signal: str) -> Callable[[Stage, Roles, str], Injection]:
@@ -156,9 +124,6 @@ def _site_power(stage: Stage, roles: Roles, service: str) -> Injection:
     return Injection(roles.active, inject, lambda: power_on_all(stage))
 
 
-GONE = Expectation(fenced=True, moved=True)
-KEPT = Expectation(fenced=False)
-
 FAULTS = {
     fault.name: fault
     for fault in (
@@ -193,7 +158,8 @@ FAULTS = {
         Fault("site-power-loss", "whole site without power, then back",
               "Cuts the power of all nodes at once and returns it after 2 s. Measured from the return of power to the "
               "first good answer, against an objective of its own.",
-              "", Expectation(), _site_power, undone_after_s=POWER_GAP_S),
+              "", Expectation(), _site_power, undone_after_s=POWER_GAP_S, objective_s=RETURN_OBJECTIVE_S),
+        *MEMBER_FAULTS,
     )
 }  # fmt: skip
 """Every fault that a drill can inject, by name."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from vimha.drill import journal
 from vimha.drill.assess import Seen, assess, one_line
 from vimha.drill.clients import Clients
-from vimha.drill.faults import HAPROXY, RETURN_OBJECTIVE_S, Fault, Injection
+from vimha.drill.faults import HAPROXY
+from vimha.drill.injection import Fault, Injection
 from vimha.drill.journal import Event
 from vimha.drill.split_brain import holder_at, holdings
 from vimha.drill.stage import Roles, Stage
@@ -76,7 +77,7 @@ def notice_s(site: Site, fault: Fault, service: str) -> float:
 def limits(site: Site, budget: Budget, fault: Fault, fault_class: str) -> Limits:
     """What a round of `fault`, being of `fault_class`, is held against."""
     if not fault_class:
-        return Limits(RETURN_OBJECTIVE_S)
+        return Limits(fault.objective_s or site.objective / 1000)
     entry = budget.named(fault_class)
     return Limits(site.objective / 1000, fault_class, entry.typical_s, entry.worst_s)
 
@@ -158,6 +159,8 @@ class Drill:
             self._baseline(clients, watch)
             roles = self._aim(roles, clients)
             injection = self.fault.prepare(self.stage, roles, self.service)
+            if injection.note:
+                self.tools.say(injection.note)
             fault_at, epoch = self.tools.clock(), self.tools.epoch()
             since = ended = fault_at
             try:
@@ -216,7 +219,7 @@ class Drill:
         self.tools.sleep(max(0.0, fault_at + self.fault.undone_after_s - self.tools.clock()))
         back = self.tools.clock()
         injection.heal()
-        return back
+        return self.tools.clock() if self.fault.staggered else back
 
     def _observe(self, clients: Clients, watch: Watch, since: float, roles: Roles) -> float:
         """Watch until the fault has had its effect, the service has been quiet and the class's worst case has passed,
@@ -224,7 +227,7 @@ class Drill:
         """
         held_to = self._limits(roles.active, roles.dc)
         noticed_s = notice_s(self.stage.site, self.fault, self.service)
-        until = since + max(held_to.budget_worst_s or 0.0, noticed_s)
+        until = since + max(held_to.budget_worst_s or 0.0, noticed_s, self.fault.watch_s)
         hopeless = since + max(GIVE_UP_S, 2 * held_to.objective_s)
         while True:
             now = self.tools.clock()

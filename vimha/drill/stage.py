@@ -4,7 +4,9 @@ Invariant: only Pacemaker's own tools, run on a node that has power; nothing her
 healthy, that is vimha.cluster.status's to say.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +20,9 @@ from vimha.site.model import Site
 
 COMMAND_S = 30.0
 """Pacemaker's tools answer in milliseconds, or wait for a DC that is being elected."""
+IDLE_S = 120.0
+"""How long a whole node's stops or starts may take."""
+POLL_S = 0.05
 
 
 class Machines(Protocol):
@@ -79,8 +84,14 @@ class Stage:
     """The cluster of `machines`, asked and moved through whichever node has power. `vip` (its name) is the one that the
     drill is about; empty: the first."""
 
-    def __init__(self, machines: Machines, vip: str = "") -> None:
-        self.machines = machines
+    def __init__(
+        self,
+        machines: Machines,
+        vip: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.machines, self.clock, self.sleep = machines, clock, sleep
         self.site = machines.site
         self.vip = vip or next(iter(self.site.vips))
 
@@ -88,12 +99,12 @@ class Stage:
         """All nodes of the site, arbiters too."""
         return tuple(self.site.nodes)
 
-    def ask(self, argv: Sequence[str], *, but: str = "") -> Result:
+    def ask(self, argv: Sequence[str], *, but: str = "", timeout_s: float = COMMAND_S) -> Result:
         """Run `argv` on the first node that has power and is not `but`; VimhaError when that fails."""
         able = [node for node in self.nodes() if node != but and self.machines.power.is_on(node)]
         if not able:
             raise VimhaError("no node has power", "Power the lab's nodes on, or take it down and up.")
-        return checked(self.machines.runner(able[0])(argv, timeout_s=COMMAND_S))
+        return checked(self.machines.runner(able[0])(argv, timeout_s=timeout_s))
 
     def roles(self) -> Roles:
         """Who is DC and who is active now."""
@@ -119,6 +130,21 @@ class Stage:
     def yield_dc(self, node: str) -> None:
         """Make `node` give the DC role away, by a clean restart of Pacemaker on it."""
         checked(self.machines.runner(node)(["systemctl", "restart", "pacemaker"], timeout_s=COMMAND_S))
+
+    def wait_idle(self) -> None:
+        """Wait until Pacemaker has done all that it had to do; VimhaError when it takes longer than IDLE_S."""
+        self.ask(["crm_resource", "--wait", f"--timeout={IDLE_S:g}s"], timeout_s=IDLE_S + COMMAND_S)
+
+    def until(self, done: Callable[[], bool], what: str, timeout_s: float) -> None:
+        """Wait until `done` (a VimhaError means not yet); VimhaError that names `what` when that is never."""
+        end = self.clock() + timeout_s
+        while True:
+            with suppress(VimhaError):
+                if done():
+                    return
+            if self.clock() > end:
+                raise VimhaError(f"{what}: not within {timeout_s:g} s", "See vimha status.")
+            self.sleep(POLL_S)
 
     def forget_failures(self) -> None:
         """Clear failed operations, and with them the bans that they made."""

@@ -21,6 +21,7 @@ from vimha.drill.sql_writer import DATABASE, TABLE
 from vimha.errors import VimhaError
 from vimha.files import write_atomic
 from vimha.process import Result, Runner, checked
+from vimha.site.model import Site
 
 ACCOUNT = "vimha_drill"
 COMMAND_S = 30.0
@@ -206,6 +207,18 @@ class Messaging:
     def leader(self) -> str:
         """The node that leads the drill's queue."""
         return first_to_answer(self.runners, lambda node, runner: leader(runner, node))
+
+
+def lacking(site: Site, node: str, runner: Runner) -> str:
+    """What keeps `node` from being a whole member of every clustered service; empty when nothing does."""
+    if site.database:
+        database = Database(Front("", 0), {node: runner})
+        state = database.sql(runner, "SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment';").split()
+        if state[-1:] != ["Synced"]:
+            return f"its member of the database is {state[-1] if state else 'down'}"
+    if site.messaging and not control(runner, node, "await_startup", "--timeout", "1").ok:
+        return "its broker has not started"
+    return ""
 
 
 def control(runner: Runner, node: str, *words: str, stdin: str = "") -> Result:
