@@ -20,6 +20,8 @@ from vimha.timing.model import Timings, Wsrep
 GALERA_CONFIG = "/etc/vimha/galera.cnf"
 SOCKET = "/run/mysqld/mysqld.sock"
 DATABASE = "database"
+PATIENCE_S = "2"
+"""How long a start may hold up what else Pacemaker has to do, a fencing even; the monitor sees to the rest."""
 GROUP_PORT = 4567
 """Galera's group communication (gmcast.listen_addr's default)."""
 
@@ -44,6 +46,7 @@ def _galera(site: Site, database: Database, timings: Timings) -> Primitive:
         "config": GALERA_CONFIG,
         "datadir": database.datadir,
         "socket": SOCKET,
+        "patience": PATIENCE_S,
         "members": " ".join(f"{node}={address}" for node, address in addresses(site).items()),
     }
     return Primitive(DATABASE, "ocf:vimha:galera", params, ops(timings.database))
