@@ -168,6 +168,10 @@ class System:
             entry = pwd.getpwnam(user)
             os.chown(self.root + path, entry.pw_uid, entry.pw_gid)
 
+    def node_name(self) -> str:
+        """This host's name, as uname -n tells it; Pacemaker's own name for it unless one is configured."""
+        return os.uname().nodename
+
     def executable(self, path: str) -> bool:
         """True when `path` is a file that may be executed."""
         return os.path.isfile(self.root + path) and os.access(self.root + path, os.X_OK)
