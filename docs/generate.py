@@ -32,6 +32,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("bmc", "nodes.NAME.bmc", model.Bmc),
     ("fencing", "fencing", model.Fencing),
     ("vips", "vips.NAME", model.Vip),
+    ("N+M", "policy", model.Spares),
     ("services", "services.NAME", model.Service),
     ("database", "database", model.Database),
     ("messaging", "messaging", model.Messaging),
@@ -109,7 +110,8 @@ def _expects(hint: Any) -> str:
         return schema.expected(hint)
     link = f"[{titles[declared]}](#{_anchor(titles[declared], declared)})"
     null = " or null" if schema.takes(hint, None) else ""
-    return f"{'a mapping of names to' if inner is not hint else 'a mapping:'} {link}{null}"
+    words = f"one of {', '.join(schema.words_of(hint))}, or " if schema.words_of(hint) else ""
+    return f"{words}{'a mapping of names to' if inner is not hint else 'a mapping:'} {link}{null}"
 
 
 def _anchor(title: str, declared: type[BaseModel]) -> str:

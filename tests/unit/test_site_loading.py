@@ -136,6 +136,10 @@ def test_one_mistake_makes_one_finding() -> None:
     assert told(MINIMAL.replace("nodes:", "node:")) == [("S004", 3)]
     assert told(MINIMAL + "planes: {a: 10.77.1.1/24, b: 10.77.2.0/24}\n") == [("S007", 7)]
     assert told(MINIMAL.replace("[10.77.1.11,", "[10.77.1.11a,")) == [("S007", 4)]
+    for key in ("services: {g: {policy: %s}}\n", "database: {policy: %s}\n", "vip_policy: %s\n"):
+        assert told(MINIMAL + key % "{activ: 2, spare: 9}") == [("S004", 7)]
+        assert told(MINIMAL + key % "{active: 0, spare: 9}") == [("S007", 7)]
+        assert told(MINIMAL + key % "[2, 1]") == [("S006", 7)]
 
 
 def message(text: str) -> Finding:
@@ -158,6 +162,19 @@ def message(text: str) -> Finding:
         (MINIMAL + "services: [g]\n", "S006", "`services` is a list; expected: a mapping", ""),
         (MINIMAL + "fencing: {ca_file: bmc.pem}\n", "S007", "expected: an absolute path", ""),
         (MINIMAL + "ports: [eth0, 1]\n", "S006", "`ports[1]` is 1; expected: an interface's name", ""),
+        (MINIMAL + "services: {g: {policy: warmstandby}}\n", "S007", '"warmstandby"; expected: one of active-standby, '
+         "warm-standby, all-active or a mapping with the keys active, spare", "Did you mean `warm-standby`?"),
+        (MINIMAL + "services: {g: {policy: 2}}\n", "S006", "`services.g.policy` is 2; expected: one of", ""),
+        (MINIMAL + "services: {g: {policy: {activ: 2, spare: 1}}}\n", "S004", "`services.g.policy` has no key `activ`",
+         "Did you mean `active`?"),
+        (MINIMAL + "services: {g: {policy: {active: 2}}}\n", "S005", "`services.g.policy` has no `spare`", ""),
+        (MINIMAL + "services: {g: {policy: {active: 0, spare: 1}}}\n", "S007",
+         "`services.g.policy.active` is 0; expected: a whole number, 1 or more", ""),
+        (MINIMAL + "services: {g: {policy: {active: '2', spare: 1}}}\n", "S006", "`services.g.policy.active` is",
+         "Write 2 without quotes."),
+        (MINIMAL + "database: {policy: all-active}\n", "S006", "expected: a mapping with the keys active, spare", ""),
+        (MINIMAL + "vip_policy: {active: 2, spare: -1}\n", "S007", "`vip_policy.spare` is -1; expected: a whole number",
+         ""),
         (MINIMAL.replace("vip: 10.77.1.100", "vip:"), "S006", "`vips.public` is empty", ""),
         (MINIMAL.replace("vip: 10.77.1.100\n", ""), "S005", "the site has no `vips`", ""),
         (MINIMAL + "vips: {x: 10.77.1.101}\n", "S009", "`vip` and `vips`", ""),
@@ -296,7 +313,23 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
     ["5s", "0.5s", "500ms", "eth0", "10.77.1.11", "10.77.1.0/24", "small", "arbiter", "a", "public", "/etc/x"]
 )  # fmt: skip
 keys = st.text(max_size=8) | st.sampled_from(
-    [*Site.model_fields, "vip", "addresses", "bmc", "subnet", "address", "a", "b", "public", "port", "miimon", "role"]
+    [
+        *Site.model_fields,
+        "vip",
+        "addresses",
+        "bmc",
+        "subnet",
+        "address",
+        "a",
+        "b",
+        "public",
+        "port",
+        "miimon",
+        "role",
+        "policy",
+        "active",
+        "spare",
+    ]
 )
 anything = st.recursive(
     scalars,

@@ -162,6 +162,29 @@ CASES: list[tuple[str, str, list[tuple[str, int]]]] = [
     ("a message queue on a service's port", BASE + "messaging: {port: 9292}\n", [("S054", 11)]),
     ("a message queue on a service's backend port", BASE + "messaging: {port: 19292}\n", [("S055", 11)]),
     ("a service called database", BASE + "services: {database: {}}\n", [("S058", 11)]),
+    ("two active and a spare", BASE + "services:\n  one: {policy: {active: 2, spare: 1}}\n", []),
+    ("three active of three", BASE + "services:\n  one: {policy: {active: 3, spare: 0}}\n", []),
+    ("a spare too many", BASE + "services:\n  one:\n    policy: {active: 2, spare: 2}\n", [("S059", 13)]),
+    ("an arbiter is no spare", swap((THREE, arbiter(THREE))) + "services:\n  one: {policy: {active: 2, spare: 1}}\n",
+     [("S059", 12)]),
+    ("a node that is neither", BASE + "services:\n  one: {policy: {active: 2,\n spare: 0}}\n", [("S061", 12)]),
+    ("one active instance", BASE + "services:\n  one:\n    policy:\n      spare: 2\n      active: 1\n", [("S062", 15)]),
+    ("one active instance in large", swap(TWO_VIPS) + LARGE + SERVICES.replace("{vip: public}",
+     "{vip: public, policy: {active: 1, spare: 2}}"), [("S056", 13)]),
+    ("one active member", BASE + "database: {policy: {active: 1, spare: 2}}\n", [("S063", 11)]),
+    ("two active members", BASE + "database: {policy: {active: 2,\n spare: 1}}\n", [("S064", 11), ("S065", 12)]),
+    ("two active members and an arbiter", swap((THREE, THREE + FOUR + arbiter(FIVE)))
+     + "database: {policy: {active: 2, spare: 2}}\n", [("S065", 13)]),
+    ("two active brokers and an arbiter", swap((THREE, THREE + FOUR + arbiter(FIVE)))
+     + "messaging: {policy: {active: 2,\n spare: 2}}\n", [("S064", 13), ("S065", 14)]),
+    ("three active members", swap((THREE, THREE + FOUR + FIVE)) + "database: {policy: {active: 3, spare: 2}}\n"
+     "messaging: {policy: {active: 5, spare: 0}}\n", [("S065", 13)]),
+    ("VIPs on two of three nodes", swap(TWO_VIPS) + LARGE + SERVICES + "vip_policy: {active: 2, spare: 1}\n", []),
+    ("VIPs on three of three nodes", swap(TWO_VIPS) + LARGE + SERVICES + "vip_policy: {active: 3, spare: 0}\n",
+     [("S067", 14)]),
+    ("VIPs on four nodes", swap(TWO_VIPS) + LARGE + SERVICES + "vip_policy: {active: 2, spare: 2}\n", [("S059", 14)]),
+    ("VIPs dealt out in small", BASE + "vip_policy: {active: 2, spare: 1}\n", [("S066", 11)]),
+    ("the VIPs of small in other words", BASE + "vip_policy: {active: 1, spare: 2}\n", []),
     ("a service called like another's clone", BASE + "services: {one: {},\n one-clone: {port: 5}}\n", [("S058", 12)]),
 ]  # fmt: skip
 

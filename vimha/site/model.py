@@ -33,6 +33,10 @@ PortOrNone = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port, or 0 for none, or for one that is worked out."""
 Megabytes = Annotated[int, Field(ge=16, le=1_000_000)]
 """An amount of data in MB."""
+Count = Annotated[int, Field(ge=1, le=1000)]
+"""A number of things, of which there is one at least."""
+CountOrNone = Annotated[int, Field(ge=0, le=1000)]
+"""A number of things that there may be none of."""
 
 
 class Model(BaseModel):
@@ -57,6 +61,17 @@ class Policy(StrEnum):
     ACTIVE_STANDBY = "active-standby"
     WARM_STANDBY = "warm-standby"
     ALL_ACTIVE = "all-active"
+
+
+class Spares(Model):
+    """N+M redundancy (A5): `active` nodes of active + spare do the work. When one of them is lost, a spare takes over
+    its part; the lost one, when it returns, is a spare itself, and nothing moves back.
+    """
+
+    active: Count
+    """How many nodes work at once: N."""
+    spare: CountOrNone
+    """How many more stand by: M. All full nodes should be one or the other."""
 
 
 class Plane(Model):
@@ -161,8 +176,10 @@ class Service(Model):
     """Where clients connect, on the VIP."""
     backend_port: PortOrNone = 0
     """Where the instance listens, on the node's first plane; 0: `port` + 10000 (so that they never clash)."""
-    policy: Policy | None = None
-    """null: the scale's own, warm-standby in small and all-active in large."""
+    policy: Policy | Spares | None = None
+    """null: the scale's own, warm-standby in small and all-active in large. With spares, traffic goes to all active
+    instances; a single active one is as active-standby.
+    """
     config: FilePath = "/etc/glance/glance-api.conf"
     """The service's own configuration on every node; vimha only adds where to listen."""
 
@@ -174,6 +191,8 @@ class Database(Model):
 
     vip: Name | Literal[""] = ""
     """Empty: the first VIP."""
+    policy: Spares | None = None
+    """null: a member on every full node."""
     port: Port = 3306
     """Where clients that write connect, on the VIP; the members listen on the same port of their own addresses."""
     reader_port: PortOrNone = 3307
@@ -193,6 +212,8 @@ class Messaging(Model):
 
     vip: Name | Literal[""] = ""
     """Empty: the first VIP."""
+    policy: Spares | None = None
+    """null: a broker on every full node."""
     port: Port = 5672
     """Where clients connect, on the VIP; the brokers listen on the same port of their own addresses."""
     data: FilePath = "/var/lib/rabbitmq/mnesia"
@@ -239,6 +260,10 @@ class Site(Model):
     """How nodes are powered off."""
     vips: dict[Name, Vip]
     """The virtual addresses by name."""
+    vip_policy: Spares | None = None
+    """Large only: the VIPs are dealt out over so many nodes, and the spares hold none as long as these are well. null:
+    over all full nodes.
+    """
     services: dict[Name, Service] = {"glance-api": Service()}
     """The stateless services by name."""
     database: Database | None = None
@@ -265,9 +290,31 @@ class Site(Model):
         return self.vips[vip].plane or next(iter(self.planes))
 
     def policy_of(self, service: str) -> Policy:
-        """`service`'s policy: its own, or its scale's."""
+        """How traffic is dealt to `service`'s instances, by its own policy or its scale's. All active instances of one
+        with spares get some; where that is a single one, nothing masks its loss: it is active-standby.
+        """
         chosen = self.services[service].policy
+        if isinstance(chosen, Spares):
+            return Policy.ALL_ACTIVE if chosen.active > 1 else Policy.ACTIVE_STANDBY
         return chosen or (Policy.WARM_STANDBY if self.scale is Scale.SMALL else Policy.ALL_ACTIVE)
+
+    def spares(self) -> dict[str, Spares]:
+        """Every N+M policy that the site has, by the key that holds it: `services.NAME.policy`, `vip_policy`, ..."""
+        declared = {f"services.{name}.policy": service.policy for name, service in self.services.items()}
+        declared |= {f"{name}.policy": service.policy for name, service in self.stateful.items()}
+        declared["vip_policy"] = self.vip_policy
+        return {key: policy for key, policy in declared.items() if isinstance(policy, Spares)}
+
+    def instances_of(self, service: str) -> int:
+        """How many instances of `service`, a stateless or a clustered one, run at once while no node is lost."""
+        declared = self.stateful.get(service) or self.services[service]
+        if isinstance(declared.policy, Spares):
+            return declared.policy.active
+        return 1 if declared.policy is Policy.ACTIVE_STANDBY else len(self.full_nodes())
+
+    def vip_nodes(self) -> int:
+        """How many full nodes hold VIPs at once, where these are dealt out, while none is lost."""
+        return self.vip_policy.active if self.vip_policy else len(self.full_nodes())
 
     @property
     def stateful(self) -> dict[str, Database | Messaging]:

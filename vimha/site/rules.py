@@ -1,8 +1,8 @@
 """Every finding that reading a site.yaml can give.
 
 Invariant: codes are stable and never reused. S00x are about the file's shape, S01x nodes and votes, S02x addresses,
-S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services, S06x the rest. What only the timings can tell
-is in vimha/timing/rules.py.
+S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services, S06x N+M redundancy and the rest. What only
+the timings can tell is in vimha/timing/rules.py.
 """
 
 from vimha.findings import Rule, Severity
@@ -265,10 +265,59 @@ ID_CLASH = Rule(
     "Names become resource ids of the CIB; two resources of one id cannot be.",
     "Rename one of them.",
 )  # fmt: skip
+TOO_MANY = Rule(
+    "S059", _ERROR, "more active and spare nodes than there are",
+    "The policy promises members, or nodes that take over, that do not exist: what tolerates two losses on paper"
+    " tolerates fewer.",
+    "Lower `active` or `spare` to what the full nodes make up, or declare further nodes.",
+)  # fmt: skip
 MORE = Rule(
     "S060", _ERROR, "more mismatches than are shown",
     "So many values do not fit that this is probably no site.yaml.",
     "Correct the findings above it and validate again.",
+)  # fmt: skip
+
+TOO_FEW = Rule(
+    "S061", _WARNING, "nodes that are neither active nor spare",
+    "Any full node may take over, whatever the policy counts: the nodes beyond N+M are spares too, and the file does"
+    " not say how many losses the site tolerates.",
+    "Raise `spare` (or `active`), so that both add up to the number of full nodes.",
+)  # fmt: skip
+ONE_ACTIVE = Rule(
+    "S062", _WARNING, "a single active instance",
+    "With one active instance nothing masks its loss: the outage includes the start of another one, as with"
+    " active-standby, and the service runs on the node of its VIP.",
+    "Use two or more active ones, or `policy: warm-standby`.",
+)  # fmt: skip
+ONE_MEMBER = Rule(
+    "S063", _ERROR, "a cluster with a single active member",
+    "The data are then on one node alone, and are lost to the service with it: a spare has no copy, or an old one, and"
+    " never starts with that.",
+    "Use three active members; one more for each further loss that they are to survive at once.",
+)  # fmt: skip
+EVEN_MEMBERS = Rule(
+    "S064", _WARNING, "an even number of active members",
+    "Of two members the one that is left is no majority, and stops: the spare finds nobody to join. A split into equal"
+    " halves stops both, however many there are. An arbiter breaks the tie for the database; brokers have none.",
+    "Use an odd number of active members, or, for the database, a node with `role: arbiter`.",
+)  # fmt: skip
+SPARE_MEMBERS = Rule(
+    "S065", _WARNING, "spare members of a cluster with data",
+    "A spare takes over from members that run. When none does, at the first start and after the whole site lost power,"
+    " those that start must know that no absent one is ahead, and a spare that does not run says nothing: they wait."
+    " Queues, unlike the database, are not copied to a spare by themselves.",
+    "Leave `policy` out unless you need spares. With them: apply the site without `policy` for such a start, and with"
+    " it once all members run; grow queues onto a spare that took over (rabbitmq-queues grow).",
+)  # fmt: skip
+SMALL_VIPS = Rule(
+    "S066", _ERROR, "VIPs dealt out in a small site",
+    "In a small site all VIPs are on one node, together, and every other full node is a spare: nothing is dealt out.",
+    "Remove `vip_policy`, or use `scale: large`.",
+)  # fmt: skip
+FEW_VIPS = Rule(
+    "S067", _WARNING, "fewer VIPs than nodes to hold them",
+    "Each VIP is on one node: some of the active nodes hold none, and are spares in fact.",
+    "Lower `vip_policy.active`, or declare further VIPs.",
 )  # fmt: skip
 
 RULES = (
@@ -278,6 +327,6 @@ RULES = (
     ONE_PLANE, FEW_PORTS, ONE_PORT, SAME_PORT, MANY_PLANES, BLIND_BOND, ARP_TARGET, TWO_MONITORS, ARP_LACP, NO_BOND,
     NO_BMC, BMC_IN_PLANE, UNCHECKED_BMC,
     NO_PLANE, NO_VIP, NOTHING, IDLE_VIP, PORT_CLASH, BACKEND_PORT, STANDBY_LARGE, ONE_VIP_LARGE, ID_CLASH,
-    MORE,
+    TOO_MANY, MORE, TOO_FEW, ONE_ACTIVE, ONE_MEMBER, EVEN_MEMBERS, SPARE_MEMBERS, SMALL_VIPS, FEW_VIPS,
 )  # fmt: skip
 """All of them, by code."""

@@ -15,7 +15,21 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel
 
-from vimha.site.model import NAME_PATTERN, FilePath, Interface, Megabytes, Name, Port, PortOrNone, Rack, Site, Uri, User
+from vimha.site.model import (
+    NAME_PATTERN,
+    Count,
+    CountOrNone,
+    FilePath,
+    Interface,
+    Megabytes,
+    Name,
+    Port,
+    PortOrNone,
+    Rack,
+    Site,
+    Uri,
+    User,
+)
 from vimha.site.units import Milliseconds
 
 _WORDS: dict[Any, str] = {
@@ -29,6 +43,8 @@ _WORDS: dict[Any, str] = {
     Port: "a port from 1 to 65535",
     PortOrNone: "a port from 1 to 65535, or 0",
     Megabytes: "a whole number of MB, 16 or more",
+    Count: "a whole number, 1 or more",
+    CountOrNone: "a whole number, 0 or more",
     IPv4Address: "an IPv4 address, such as 10.77.1.11",
     IPv4Network: "an IPv4 subnet, such as 10.77.1.0/24",
     str: "text",
@@ -108,6 +124,12 @@ def required(path: Sequence[str | int]) -> bool:
 def has_inside(path: Sequence[str | int]) -> bool:
     """Whether the model knows of values inside of the one at `path`."""
     return takes(hint_at(path), []) or takes(hint_at(path), {})
+
+
+def is_choice(path: Sequence[str | int]) -> bool:
+    """Whether the value at `path` may be of several kinds that are written differently: a word or a mapping, say."""
+    kinds = {_yaml_type(branch) for branch in _branches(hint_at(path))} - {NoneType}
+    return len(kinds) > 1
 
 
 def hint_at(path: Sequence[str | int]) -> Any:

@@ -57,9 +57,7 @@ def shape(data: Any, places: Places) -> Shaped:
         try:
             shaped.site = Site.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
-            kinds: dict[Path, str] = {}
-            for entry in error.errors(include_url=False, include_context=False, include_input=False):
-                kinds.setdefault(_path(entry["loc"], entry["type"]), entry["type"])
+            kinds = _mismatches(error)
             if len(kinds) > MAX_TOLD:
                 _tell_some(kinds, data, places, shaped)
                 break
@@ -70,6 +68,17 @@ def shape(data: Any, places: Places) -> Shaped:
         else:
             break
     return shaped
+
+
+def _mismatches(error: ValidationError) -> dict[Path, str]:
+    """The kind of each mismatch in `error`, by its path. Of a value that may be of several kinds, only what is said
+    about the kind that it is.
+    """
+    kinds: dict[Path, str] = {}
+    for entry in error.errors(include_url=False, include_context=False, include_input=False):
+        kinds.setdefault(_path(entry["loc"], entry["type"]), entry["type"])
+    around = {path[:length] for path in kinds for length in range(1, len(path))}
+    return {path: kind for path, kind in kinds.items() if not (path in around and schema.is_choice(path))}
 
 
 def _tell_some(kinds: dict[Path, str], data: dict[str, Any], places: Places, shaped: Shaped) -> None:
@@ -170,7 +179,12 @@ def _name_addresses(node: dict[str, Any], path: Path, planes: Sequence[str], pla
 def _path(loc: tuple[str | int, ...], kind: str) -> Path:
     """pydantic's `loc` as a path of the data: without its markers for union branches and keys."""
     path: Path = ()
+    branch = False
     for step in loc:
+        if not branch and schema.is_choice(path):
+            branch = True
+            continue
+        branch = False
         marker = step == "[key]" and kind != "extra_forbidden" and schema.is_named(path[:-1])
         if marker or not schema.has_inside(path):
             break
