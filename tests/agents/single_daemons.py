@@ -10,6 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
 from types import TracebackType
@@ -41,7 +42,8 @@ class Namespace:
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         for pid in run(["ip", "netns", "pids", self.name]).out.split():
-            os.kill(int(pid), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may end by itself, as the children of one that was killed do
+                os.kill(int(pid), signal.SIGKILL)
         until(lambda: not run(["ip", "netns", "pids", self.name]).out, "the namespace's processes end", 10)
         checked(run(["ip", "netns", "delete", self.name]))
         shutil.rmtree(self.folder)
