@@ -22,7 +22,8 @@ def main() -> None:
     if options.galera:
         looks["/galera"] = GaleraLook(options.galera, options.account, donor=options.donor)
     if options.rabbitmq:
-        looks["/rabbitmq"] = RabbitmqLook(*parse_target(options.rabbitmq)[:2])
+        management = parse_target(options.management)[:2] if options.management else None
+        looks["/rabbitmq"] = RabbitmqLook(parse_target(options.rabbitmq)[:2], management)
     try:
         listener = listen(*parse_target(options.listen)[:2])
     except (OSError, ValueError) as error:
@@ -37,6 +38,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--account", default="mysql", metavar="NAME")
     parser.add_argument("--donor", action="store_true")
     parser.add_argument("--rabbitmq", default="", metavar="ADDRESS:PORT")
+    parser.add_argument("--management", default="", metavar="ADDRESS:PORT")
     return parser.parse_args()
 
 

@@ -5,14 +5,24 @@ the watch's to say.
 """
 
 import time
+from contextlib import suppress
 
 from resource_agents.amqp import handshake
+from resource_agents.endpoint.kept import Kept
 from resource_agents.endpoint.watch import Look
 from resource_agents.mysql.client import Connection, SqlError
 from resource_agents.wsrep import status
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 GIVE_UP_S = 5.0
 """After this a look begins anew: the answer that it waits for may be lost with its thread in the server."""
+HANDSHAKE_S = 2.0
+"""How long an AMQP listener that is gone, of a broker that lives, may go unnoticed (its maintenance mode does that)."""
+MANAGEMENT_PATH = "/api/auth"
+"""What the management plug-in answers without a login, and without a line in the broker's log."""
 
 
 class GaleraLook(Look):
@@ -66,23 +76,61 @@ def judge(seen: status.Status, *, donor: bool) -> str:
 
 
 class RabbitmqLook(Look):
-    """A look at the broker at a numeric address: a connection each, which costs the broker 3 ms of CPU and lines in its
-    log of level info and warning (measured), so no more than 7 a second.
+    """A look at the broker at `amqp`, a numeric address and port.
+
+    An AMQP handshake is a connection each time, which costs the broker 3 ms of CPU and three lines in its log; a
+    request over an open connection to its management plug-in costs 0.4 ms and none (measured). So a broker that was
+    found fit by a handshake is then asked at `management`, which ends when the broker stops or pauses and hangs when it
+    hangs; a handshake follows as soon as anything is wrong there, and every `HANDSHAKE_S`.
 
     Alarms do not count: one that blocks publishers does so on all brokers, and consumers must come in to drain them.
     """
 
-    fresh_s = 0.15
-
-    def __init__(self, host: str, port: int) -> None:
-        self._where = host, port
+    def __init__(
+        self, amqp: tuple[str, int], management: tuple[str, int] | None = None,
+        clock: "Callable[[], float]" = time.monotonic,
+    ) -> None:  # fmt: skip
+        self.fresh_s = 0.1 if management else 0.15
+        self._amqp = amqp
+        self._management = management
+        self._clock = clock
+        self._kept: Kept | None = None
+        self._due = 0.0
+        """When the next handshake is due."""
 
     def __call__(self) -> str:
+        if self._lives():
+            return ""
         try:
-            handshake.check(*self._where, GIVE_UP_S, time.monotonic)
+            handshake.check(*self._amqp, GIVE_UP_S, time.monotonic)
         except (OSError, ValueError) as error:
+            self._hang_up()
             return said(error)
+        self._due = self._clock() + HANDSHAKE_S
+        self._call()
         return ""
+
+    def _lives(self) -> bool:
+        """True when the broker's management answers (whatever it answers) over the connection that is open to it."""
+        if self._kept is None or self._clock() >= self._due:
+            return False
+        try:
+            self._kept.ask(MANAGEMENT_PATH)
+        except (OSError, ValueError):
+            self._hang_up()
+            return False
+        return True
+
+    def _call(self) -> None:
+        """Connect to the management, if there is one; without, each look is a handshake."""
+        if self._management and self._kept is None:
+            with suppress(OSError):
+                self._kept = Kept(self._management, GIVE_UP_S)
+
+    def _hang_up(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def said(error: Exception) -> str:

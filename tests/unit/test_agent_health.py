@@ -26,7 +26,7 @@ def test_the_command_names_only_what_there_is_to_look_at(host: FakeHost) -> None
     assert command(host, listen="10.77.1.11:8406") == [*python, "10.77.1.11:8406", *galera]
     assert command(host, donor="yes") == [*python, "127.0.0.1:8406", *galera, "--donor"]
     assert command(host, galera="", rabbitmq="10.77.1.11:5672") == [
-        *python, "127.0.0.1:8406", "--rabbitmq", "10.77.1.11:5672",
+        *python, "127.0.0.1:8406", "--rabbitmq", "10.77.1.11:5672", "--management", "127.0.0.1:15672",
     ]  # fmt: skip
 
 
@@ -38,7 +38,8 @@ def test_the_daemon_is_where_the_command_says() -> None:
     ("parameters", "reason"),
     [({"listen": "somewhere"}, "parameter listen"), ({"listen": "127.0.0.1:8406/health2"}, "has a path"),
      ({"rabbitmq": "broker:5672"}, "parameter rabbitmq"), ({"galera": "mysqld.sock"}, "not an absolute path"),
-     ({"galera": ""}, "both empty"), ({"donor": "maybe"}, "none of yes, no"), ({"binary": "python3"}, "binary")],
+     ({"galera": ""}, "both empty"), ({"management": "x"}, "parameter management"),
+     ({"donor": "maybe"}, "none of yes, no"), ({"binary": "python3"}, "binary")],
 )  # fmt: skip
 def test_parameters_that_are_wrong_everywhere(host: FakeHost, parameters: dict[str, str], reason: str) -> None:
     env = {f"OCF_RESKEY_{name}": value for name, value in parameters.items()}

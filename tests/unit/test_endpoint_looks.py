@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from resource_agents.endpoint import looks
+from resource_agents.endpoint.kept import Kept
 from resource_agents.endpoint.looks import GaleraLook, RabbitmqLook, judge
 from resource_agents.mysql.client import Connection
 from resource_agents.wsrep.status import Status
@@ -97,7 +98,97 @@ def broker() -> Iterator[socket.socket]:
 def test_a_broker_that_is_gone_has_a_reason(broker: socket.socket) -> None:
     port = broker.getsockname()[1]
     broker.close()
-    assert RabbitmqLook("127.0.0.1", port)() == "Connection refused"
+    assert RabbitmqLook(("127.0.0.1", port))() == "Connection refused"
+
+
+class FakeBroker:
+    """Stands in for the handshake and the connection to the management: what is wrong with each, and how often it was
+    asked. `now` is the look's clock.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        self.wrong: dict[str, Exception | None] = {"amqp": None, "call": None, "management": None}
+        self.asked = {"amqp": 0, "call": 0, "management": 0}
+        monkeypatch.setattr(looks.handshake, "check", lambda *_: self._ask("amqp"))
+        monkeypatch.setattr(looks, "Kept", self._call)
+
+    def _call(self, *_: object) -> "FakeBroker":
+        self._ask("call")
+        return self
+
+    def ask(self, _: str) -> None:
+        self._ask("management")
+
+    def close(self) -> None:
+        return
+
+    def _ask(self, what: str) -> None:
+        self.asked[what] += 1
+        if error := self.wrong[what]:
+            raise error
+
+    def look(self, *, management: bool = True) -> RabbitmqLook:
+        return RabbitmqLook(("::1", 5672), ("::1", 15672) if management else None, lambda: self.now)
+
+
+def test_a_fit_broker_is_asked_at_its_management_and_now_and_then_by_a_handshake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = FakeBroker(monkeypatch)
+    seen = broker.look()
+    assert [seen() for _ in range(5)] == [""] * 5
+    assert broker.asked == {"amqp": 1, "call": 1, "management": 4}
+    broker.now += looks.HANDSHAKE_S
+    broker.wrong["amqp"] = ConnectionRefusedError(111, "Connection refused")
+    assert [seen(), seen()] == ["Connection refused"] * 2
+    broker.wrong["amqp"] = None
+    assert [seen(), seen()] == [""] * 2
+    assert broker.asked == {"amqp": 4, "call": 2, "management": 5}
+
+
+def test_trouble_at_the_management_alone_makes_no_broker_unfit(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = FakeBroker(monkeypatch)
+    seen = broker.look()
+    assert seen() == ""
+    broker.wrong["management"] = ConnectionResetError(104, "hung up")
+    broker.wrong["call"] = ConnectionRefusedError(111, "Connection refused")
+    assert [seen() for _ in range(3)] == [""] * 3
+    assert broker.asked == {"amqp": 4, "call": 4, "management": 1}
+
+
+def test_a_broker_that_ends_is_found_by_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = FakeBroker(monkeypatch)
+    seen = broker.look()
+    assert seen() == ""
+    broker.wrong["management"] = ConnectionResetError(104, "hung up")
+    broker.wrong["amqp"] = ConnectionRefusedError(111, "Connection refused")
+    assert seen() == "Connection refused"
+
+
+def test_without_management_each_look_is_a_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = FakeBroker(monkeypatch)
+    seen = broker.look(management=False)
+    assert [seen() for _ in range(3)] == [""] * 3
+    assert broker.asked == {"amqp": 3, "call": 0, "management": 0}
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [(b"HTTP/1.1 401 Unauthorized\r\n\r\n", 401), (b"SSH-2.0-x\r\n\r\n", ValueError), (b"\r\n\r\n", ValueError),
+     (b"x" * 9000, ValueError), (b"", ConnectionResetError)],
+)  # fmt: skip
+def test_what_a_kept_connection_hears(broker: socket.socket, said: bytes, outcome: int | type[Exception]) -> None:
+    kept = Kept(broker.getsockname()[:2], 5)
+    with broker.accept()[0] as peer:
+        peer.sendall(said)
+        peer.shutdown(socket.SHUT_WR)
+        if isinstance(outcome, int):
+            assert kept.ask("/") == outcome
+        else:
+            with pytest.raises(outcome):
+                kept.ask("/")
+    kept.close()
 
 
 def test_looks_never_raise() -> None:

@@ -92,8 +92,12 @@ def test_the_endpoint_speaks_before_haproxy_gives_up() -> None:
     assert solve(site(*BOTH)).members.timeout > watch.PATIENCE_S * 1000
 
 
-@pytest.mark.parametrize("look", [GaleraLook, RabbitmqLook])
-def test_a_frozen_service_is_known_of_within_500_ms(look: type[watch.Look]) -> None:
+@pytest.mark.parametrize(
+    "look",
+    [GaleraLook("/sock", "mysql", donor=False), RabbitmqLook(("::1", 1)), RabbitmqLook(("::1", 1), ("::1", 2))],
+    ids=["galera", "rabbitmq by handshakes", "rabbitmq by its management"],
+)
+def test_a_frozen_service_is_known_of_within_500_ms(look: watch.Look) -> None:
     """A finding of just before; then a check that the endpoint lets wait; then one that it answers at once."""
     checks = solve(site(*BOTH)).members
     assert (look.fresh_s + watch.PATIENCE_S) * 1000 + formulas.checks_crash(checks) <= 500
