@@ -134,6 +134,17 @@ def test_a_success_after_a_failed_fencing_makes_good() -> None:
     assert seen(edited("</pacemaker-result>", history + "</pacemaker-result>")).healthy
 
 
+@pytest.mark.parametrize(("now", "well"), [("190", False), ("0", True)])
+def test_a_degraded_resource_is_a_problem_until_a_monitor_finds_it_well(now: str, well: bool) -> None:
+    report = edited("</nodes>", '</nodes><failures><failure op_key="ports_monitor_1000" node="control-2" exitcode="190"'
+                    ' exitstatus="OCF_DEGRADED" exitreason="eth1 is down" status="complete" task="monitor"'
+                    ' last-rc-change="x"/></failures>')  # fmt: skip
+    state = '<node_state id="2" uname="control-2"'
+    history = f'<node_state uname="control-2"><lrm_rsc_op id="ports_monitor_1000" rc-code="{now}"/></node_state>'
+    cib = edited(state, history + state, "healthy.cib.xml").replace('id="ports_monitor_1000" op', 'id="old" op')
+    assert seen(report, cib).healthy is well
+
+
 def test_links_are_left_out_where_corosync_may_not_be_asked() -> None:
     cluster = FakeCluster()
     del cluster.answers["corosync-cfgtool"], cluster.answers["corosync-cmapctl"]

@@ -21,6 +21,8 @@ from vimha.process import Runner, checked
 Element = etree._Element
 MON = ("crm_mon", "--one-shot", "--output-as=xml", "--include=all", "--fence-history=3")
 LINKS = ("corosync-cfgtool", "-n")
+DEGRADED = "190"
+"""PCMK_OCF_DEGRADED, as crm_mon and the CIB write it."""
 RUNNING = ("Started", "Promoted", "Unpromoted", "Master", "Slave")
 """The roles of an instance that runs; besides Stopped there are only those of one that changes: Starting, Stopping."""
 INFINITY = 1_000_000
@@ -138,7 +140,7 @@ def assess(report: Element, cib: Cib, links: str, totem: Totem | None) -> Status
         quorum=dc is not None and dc.get("with_quorum") == "true",
         nodes=nodes,
         resources=resources,
-        failures=tuple(_failures(report)),
+        failures=tuple(_failures(report, cib)),
         fencing=tuple(_fencing(report)),
         levels=_levels(cib),
         vips=_vips(cib, resources),
@@ -200,9 +202,12 @@ def _trouble(resource: Element) -> str:
     return "" if resource.get("role") in (*RUNNING, "Stopped") else resource.get("role", "").lower()
 
 
-def _failures(report: Element) -> Iterator[Failure]:
+def _failures(report: Element, cib: Cib) -> Iterator[Failure]:
+    """The last failures. Pacemaker keeps a degraded result among them when a later monitor found the resource well."""
     for each in report.iterfind("failures/failure"):
         key, task = each.get("op_key", ""), each.get("task", "")
+        if each.get("exitcode") == DEGRADED and _result(cib, each.get("node", ""), key) != DEGRADED:
+            continue
         result = each.get("exitstatus", "")
         if each.get("status") not in ("complete", None):
             result = f"{result} ({each.get('status')})"
@@ -214,6 +219,12 @@ def _failures(report: Element) -> Iterator[Failure]:
             each.get("exitreason", ""),
             each.get("last-rc-change", ""),
         )
+
+
+def _result(cib: Cib, node: str, key: str) -> str:
+    """The exit code of the recurring operation `key`'s last run on `node`; empty when there is none."""
+    where = "status/node_state[@uname=$node]//lrm_rsc_op[@id=$key]/@rc-code"
+    return next(iter(map(str, cib.root.xpath(where, node=node, key=key))), "")  # type: ignore[arg-type]
 
 
 def _fencing(report: Element) -> Iterator[Fencing]:

@@ -29,16 +29,21 @@ def formed(root: Element, attributes: dict[str, dict[str, str]]) -> Element:
     for node in copy.iterfind("configuration/nodes/node"):
         if node.get("type", "member") in ("member", "normal"):
             name, number = node.get("uname", ""), node.get("id", "")
-            online = {"in_ccm": "true", "crmd": "online", "join": "member", "expected": "member"}
-            state = etree.SubElement(status, "node_state", {"id": number, "uname": name, **online})
-            lrm = etree.SubElement(state, "lrm", id=number)
-            etree.SubElement(lrm, "lrm_resources")
-            holder = etree.SubElement(state, "transient_attributes", id=number)
-            etree.SubElement(holder, "instance_attributes", id=f"status-{number}")
-            for attribute, value in attributes.get(name, {}).items():
-                _set_attribute(state, attribute, value)
+            _join(etree.SubElement(status, "node_state", {"id": number, "uname": name}), attributes.get(name, {}))
             copy.set("dc-uuid", copy.get("dc-uuid") or number)
     return copy
+
+
+def _join(state: Element, attributes: dict[str, str]) -> None:
+    """The state of a node that has just joined: a member without any history."""
+    number = state.get("id", "")
+    state.attrib.update({"in_ccm": "true", "crmd": "online", "join": "member", "expected": "member"})
+    lrm = etree.SubElement(state, "lrm", id=number)
+    etree.SubElement(lrm, "lrm_resources")
+    holder = etree.SubElement(state, "transient_attributes", id=number)
+    etree.SubElement(holder, "instance_attributes", id=f"status-{number}")
+    for attribute, value in attributes.items():
+        _set_attribute(state, attribute, value)
 
 
 def done(root: Element, transition: Transition, now: int) -> Element:
@@ -70,6 +75,26 @@ def without_node(root: Element, node: str) -> Element:
     for state in copy.iterfind("status/node_state"):
         if state.get("uname") == node:
             state.attrib.update({"in_ccm": "false", "crmd": "offline", "join": "down"})
+    return copy
+
+
+def fenced(root: Element, node: str) -> Element:
+    """The CIB when `node`, which had vanished, is known to be off: its history has been erased."""
+    copy = without_node(root, node)
+    for state in copy.iterfind("status/node_state"):
+        if state.get("uname") == node:
+            state.set("expected", "down")
+            for part in list(state):
+                state.remove(part)
+    return copy
+
+
+def returned(root: Element, node: str, attributes: dict[str, str]) -> Element:
+    """The CIB when `node`, which had been fenced, has booted and joined, with its transient `attributes`."""
+    copy = deepcopy(root)
+    for state in copy.iterfind("status/node_state"):
+        if state.get("uname") == node:
+            _join(state, attributes)
     return copy
 
 
