@@ -18,8 +18,9 @@ from dataclasses import replace
 
 from vimha.site.model import Pinned, Site
 from vimha.timing import formulas
-from vimha.timing.budget import MASKED_API, Shape, crashes, hangs, node_loss, port_loss
+from vimha.timing.budget import API, HAPROXY, MASKED_API, Shape, crashes, hangs, node_loss, port_loss
 from vimha.timing.figures import MONITOR_RUN
+from vimha.timing.members import database_hang
 from vimha.timing.model import Checks, Operations, Term, Timings, Wsrep
 
 TOKENS = (3000, 2500, 2000, 1600, 1250, 1000, 800, 650, 500, 400, 300)
@@ -81,7 +82,13 @@ def _solve(shape: Shape, services: int, pinned: Pinned, objective_s: float) -> T
     tokens = [_with_token(timings, shape, pinned, token) for token in _steps(TOKENS, pinned.token)]
     shortest_s = _worst(node_loss(shape, tokens[-1]))
     enough_s = max(target_s, min(objective_s, shortest_s * LITTLE))
-    return _first_fit(tokens, lambda each: _worst(node_loss(shape, each)) <= enough_s)
+    return _first_fit(
+        tokens,
+        lambda each: (
+            _worst(node_loss(shape, each)) <= enough_s
+            and (not shape.database or _worst(database_hang(each)) <= target_s)
+        ),
+    )
 
 
 def _first_fit(candidates: Iterable[Timings], fits: Callable[[Timings], bool]) -> Timings:
@@ -103,9 +110,10 @@ def _worst(terms: Iterable[Term]) -> float:
 
 
 def _components_fit(shape: Shape, timings: Timings, target_s: float, *, masked: bool) -> bool:
-    """Whether the components that haproxy's checks cover (`masked`), or the other ones, come back in time."""
+    """Whether what haproxy's checks cover (`masked`), or what Pacemaker restarts, comes back in time."""
+    wanted = (MASKED_API,) if masked else (HAPROXY, API)
     found = [*crashes(shape, timings).items(), *hangs(shape, timings).items()]
-    return all(_worst(terms) <= target_s for name, terms in found if (name == MASKED_API) is masked)
+    return all(_worst(terms) <= target_s for name, terms in found if name in wanted)
 
 
 def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
