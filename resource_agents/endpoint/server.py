@@ -28,15 +28,18 @@ ALIVE = "/health"
 
 
 class Asker:
-    """One connection: what it has sent, and whose answer it waits for."""
+    """One connection: what it has sent, and whose answer it waits for. `watched`: the selector tells of it; most are
+    served before there is anything to wait for.
+    """
 
-    __slots__ = ("data", "sock", "until", "watch")
+    __slots__ = ("data", "sock", "until", "watch", "watched")
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self.sock = sock
         self.until = until
         self.data = b""
         self.watch: Watch | None = None
+        self.watched = False
 
 
 class Server:
@@ -96,19 +99,19 @@ class Server:
         return asker.until if due is None else due
 
     def _accept(self, now: float) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            sock.setblocking(False)
-            asker = Asker(sock, now + ASKER_S)
-            if len(self._askers) >= MOST:
-                self._part(next(iter(self._askers.values())))
-            self._askers[sock.fileno()] = asker
-            self._read(asker, now)
-            if sock.fileno() >= 0:
-                self._selector.register(sock, selectors.EVENT_READ)
+        """Take the next asker; another one that waits is the next turn's."""
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return
+        sock.setblocking(False)
+        if len(self._askers) >= MOST:
+            self._part(next(iter(self._askers.values())))
+        asker = self._askers[sock.fileno()] = Asker(sock, now + ASKER_S)
+        self._read(asker, now)
+        if sock.fileno() >= 0:
+            asker.watched = True
+            self._selector.register(sock, selectors.EVENT_READ)
 
     def _read(self, asker: Asker, now: float) -> None:
         """Take what an asker has sent; answer at once if that is possible."""
@@ -168,7 +171,7 @@ class Server:
 
     def _part(self, asker: Asker) -> None:
         del self._askers[asker.sock.fileno()]
-        with suppress(KeyError):  # most are served before there is anything to wait for
+        if asker.watched:
             self._selector.unregister(asker.sock)
         asker.sock.close()
 
