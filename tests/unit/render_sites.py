@@ -26,7 +26,7 @@ TIMINGS = Timings(
     messaging=Operations(500, 2000, 60_000, 60_000),
     health=Operations(1000, 2000, 20_000, 20_000),
     checks=Checks(inter=500, fastinter=100, downinter=500, timeout=1000, fall=2, rise=2),
-    members=Checks(inter=100, fastinter=50, downinter=100, timeout=150, fall=2, rise=2),
+    members=Checks(inter=120, fastinter=40, downinter=120, timeout=150, fall=2, rise=2),
     wsrep=Wsrep(keepalive=100, check=50, suspect=500, inactive=1500, install=1500, join_retrans=200),
     fence_off=3000,
     failure_timeout=120_000,
