@@ -41,9 +41,11 @@ with open({store!r}, "a+") as file:
         file.truncate()
         file.write(json.dumps(known))
 """
+# A mariadbd that starts removes all temporary tables of its tmpdir, whosever they are: so each node has its own.
 CONFIG = """[mysqld]
 bind_address = {address}
 port = 3306
+tmpdir = {tmpdir}
 skip_name_resolve = ON
 binlog_format = ROW
 innodb_autoinc_lock_mode = 2
@@ -76,7 +78,7 @@ class Node:
         self.folder = cluster.folder / name
         self.datadir = self.folder / "data"
         self.log = self.folder / "log" / "error.log"
-        for folder in ("run", "data", "log", "sock"):
+        for folder in ("run", "data", "log", "sock", "tmp"):
             (self.folder / folder).mkdir(parents=True)
             shutil.chown(self.folder / folder, "mysql")
         self.datadir.chmod(0o700)
@@ -148,7 +150,10 @@ class Nodes:
         updater.chmod(0o755)
         self.nodes = [Node(self, name, address) for name, address in addresses.items()]
         for node in self.nodes:
-            text = CONFIG.format(address=node.address, name=node.name, addresses=",".join(addresses.values()))
+            text = CONFIG.format(
+                address=node.address, name=node.name, addresses=",".join(addresses.values()),
+                tmpdir=node.folder / "tmp",
+            )  # fmt: skip
             node.config.write_text(text)
 
     def begin(self) -> None:
