@@ -58,7 +58,12 @@ def _fault_name(context: click.Context, parameter: click.Parameter, value: str) 
 @click.option("--lab", "lab_name", help="A lab that is up; without it one is booted for the drill and taken down.")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 1000), help="How often.")
 @click.option("--dc/--not-dc", "want_dc", default=None, help="The active node must, or must not, be the DC.")
-@click.option("--service", default="haproxy", show_default=True, help="Which service is killed or frozen.")
+@click.option(
+    "--service",
+    default="haproxy",
+    show_default=True,
+    help="Which service is hit: haproxy, one of the site's, database or messaging (the member that writes go to).",
+)
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML report to this file.")
 @format_option
 def run(

@@ -26,6 +26,8 @@ from vimha.site.model import Site
 ACCOUNT = "vimha_drill"
 COMMAND_S = 30.0
 """A statement or a rabbitmqctl (0.5 s) on a host that is busy booting machines."""
+GREETING_S = 3
+"""How long mariadb waits for a member's greeting: a frozen one accepts connections and says nothing."""
 SETTLE_S = 60.0
 """How long after healing a member may still take its state from another: a full transfer takes 5 s here."""
 DRAIN_S = 60.0
@@ -85,7 +87,8 @@ class Database:
 
     def __init__(self, front: Front, runners: Runners, socket: str = SOCKET, settle_s: float = SETTLE_S) -> None:
         self.front, self.runners, self.settle_s = front, runners, settle_s
-        self._argv = ["mariadb", "--no-defaults", "--batch", "--skip-column-names", f"--socket={socket}"]
+        plain = ["--no-defaults", "--batch", "--skip-column-names", f"--connect-timeout={GREETING_S}"]
+        self._argv = ["mariadb", *plain, f"--socket={socket}"]
 
     def open(self, netns: str, work: Path) -> "DatabaseBooks":
         return DatabaseBooks(self, netns, work)
@@ -162,8 +165,9 @@ class DatabaseBooks:
 
     def serving(self) -> str:
         for node, runner in self._database.runners.items():
-            if int(self._database.sql(runner, WRITERS)):
-                return node
+            with suppress(VimhaError):  # a member that is down serves nobody
+                if int(self._database.sql(runner, WRITERS)):
+                    return node
         raise VimhaError("the drill's writer is connected to no member of the database")
 
     def settle(self) -> Audit:
