@@ -41,6 +41,10 @@ with open({store!r}, "a+") as file:
         file.truncate()
         file.write(json.dumps(known))
 """
+EVS = (
+    "evs.keepalive_period=PT0.1S; evs.inactive_check_period=PT0.05S; evs.suspect_timeout=PT0.5S; "
+    "evs.inactive_timeout=PT1.5S; evs.install_timeout=PT1.5S; evs.join_retrans_period=PT0.2S"
+)
 # A mariadbd that starts removes all temporary tables of its tmpdir, whosever they are: so each node has its own.
 CONFIG = """[mysqld]
 bind_address = {address}
@@ -59,9 +63,7 @@ wsrep_node_name = {name}
 wsrep_node_address = {address}
 wsrep_sst_method = rsync
 wsrep_provider_options = "gmcast.listen_addr=tcp://{address}:4567; gcache.size=16M; gcache.recover=yes; \
-pc.recovery=yes; \
-evs.keepalive_period=PT0.1S; evs.inactive_check_period=PT0.05S; evs.suspect_timeout=PT0.5S; \
-evs.inactive_timeout=PT1.5S; evs.install_timeout=PT1.5S; evs.join_retrans_period=PT0.2S"
+pc.recovery=yes; {evs}"
 """
 ENTER = (
     'hostname "$1"; mount --bind "$2/attrd_updater" /usr/sbin/attrd_updater; '
@@ -138,9 +140,9 @@ class Node:
 
 
 class Nodes:
-    """`count` nodes, c1, c2 and so on, that can reach each other."""
+    """`count` nodes, c1, c2 and so on, that can reach each other; with an arbiter, c9, if `arbiter`."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, *, arbiter: bool = False) -> None:
         self.folder, self.prefix = folder, f"vg{os.getpid()}"
         self.store = folder / "attributes.json"
         addresses = {f"c{index}": f"10.77.9.{10 + index}" for index in range(1, count + 1)}
@@ -152,9 +154,21 @@ class Nodes:
         for node in self.nodes:
             text = CONFIG.format(
                 address=node.address, name=node.name, addresses=",".join(addresses.values()),
-                tmpdir=node.folder / "tmp",
+                tmpdir=node.folder / "tmp", evs=EVS,
             )  # fmt: skip
             node.config.write_text(text)
+        self.arbiter = Node(self, "c9", "10.77.9.19") if arbiter else None
+        if self.arbiter:
+            self.arbiter.agent = Resource(
+                "garbd", self.arbiter.agent.prefix, address=f"gcomm://{','.join(addresses.values())}",
+                group="vimha-test", options=EVS, workdir=str(self.arbiter.folder / "work"),
+                log=str(self.arbiter.folder / "garbd" / "log"), pid=str(self.arbiter.folder / "pid" / "a.pid"),
+            )  # fmt: skip
+
+    @property
+    def machines(self) -> list[Node]:
+        """The nodes, the arbiter too."""
+        return [*self.nodes, *([self.arbiter] if self.arbiter else [])]
 
     def begin(self) -> None:
         """Make the namespaces: a hub with a bridge, and a wire from it to each node."""
@@ -162,7 +176,7 @@ class Nodes:
         checked(run(["ip", "netns", "add", hub]))
         checked(run(["ip", "-n", hub, "link", "add", "name", "hub0", "type", "bridge"]))
         checked(run(["ip", "-n", hub, "link", "set", "hub0", "up"]))
-        for node in self.nodes:
+        for node in self.machines:
             checked(run(["ip", "netns", "add", node.netns]))
             wire = ["type", "veth", "peer", "name", "eth0", "netns", node.netns]
             checked(run(["ip", "-n", hub, "link", "add", node.name, *wire]))
@@ -172,7 +186,7 @@ class Nodes:
             checked(run(["ip", "-n", node.netns, "link", "set", "eth0", "up"]))
 
     def end(self) -> None:
-        for node in self.nodes:
+        for node in self.machines:
             node.kill()
             run(["ip", "netns", "delete", node.netns])
         run(["ip", "netns", "delete", f"{self.prefix}hub"])
@@ -199,17 +213,17 @@ class Nodes:
     def whole(self) -> bool:
         """All are synced members of one component."""
         return all(node.synced() for node in self.nodes) and all(
-            node.status().cluster_size == len(self.nodes) for node in self.nodes
+            node.status().cluster_size == len(self.machines) for node in self.nodes
         )
 
 
 @contextmanager
-def galera_nodes(count: int) -> Iterator[Nodes]:
+def galera_nodes(count: int, *, arbiter: bool = False) -> Iterator[Nodes]:
     """The nodes, and afterwards nothing of them. In /var/tmp: mysql may not enter pytest's own folders."""
     Path("/run/resource-agents").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="vimha-galera-", dir="/var/tmp") as name:
         Path(name).chmod(0o755)
-        nodes = Nodes(Path(name), count)
+        nodes = Nodes(Path(name), count, arbiter=arbiter)
         try:
             nodes.begin()
             yield nodes
