@@ -1,7 +1,7 @@
 """Which members the health endpoint calls fit, and what it says of the others."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,10 @@ def status(state: int = 4, comment: str = "Synced", *, ready: bool = True, clust
     [(status(), False, ""),
      (status(2, "Donor/Desynced"), False, "Donor/Desynced (2)"),
      (status(2, "Donor/Desynced"), True, ""),
-     (status(3, "Joined"), True, "Joined (3)"),
+     (status(3, "Joined"), False, "Joined (3)"),
+     (status(3, "Joined"), True, ""),
+     (status(2, "Donor/Desynced", cluster="non-Primary"), True,
+      "non-Primary: it is not in the component that has quorum"),
      (status(1, "Joining: receiving State Transfer", ready=False), True,
       "wsrep_ready is OFF: Joining: receiving State Transfer"),
      (status(0, "Initialized", ready=False, cluster="non-Primary"), False,
@@ -63,13 +66,36 @@ class FakeConnections:
         return answer
 
 
-def look() -> GaleraLook:
-    return GaleraLook("/run/sock", "mysql", donor=False)
+def look(clock: Callable[[], float] = lambda: 100.0) -> GaleraLook:
+    return GaleraLook("/run/sock", "mysql", donor_s=3.0, clock=clock)
+
+
+DONOR, JOINED = status(2, "Donor/Desynced"), status(3, "Joined")
+
+
+@pytest.mark.parametrize(
+    ("steps", "fit"),
+    [([(0, status()), (2, DONOR), (2.9, JOINED), (3.1, status()), (6, DONOR)], [True, True, True, True, True]),
+     ([(0, status()), (1, DONOR), (3.1, DONOR), (3.2, JOINED), (3.3, status())], [True, True, False, False, True]),
+     ([(0, status()), (1, TimeoutError()), (1.1, DONOR), (1.2, status())], [True, False, False, True]),
+     ([(0, JOINED), (1, status())], [False, True]),
+     ([(0, DONOR), (1, DONOR)], [False, False])],
+    ids=["IST", "SST", "restarted", "joiner", "a donor from the first look on"],
+)  # fmt: skip
+def test_a_member_that_was_synced_stays_fit_for_a_while_as_a_donor(
+    monkeypatch: pytest.MonkeyPatch, steps: list[tuple[float, Status | Exception]], fit: list[bool]
+) -> None:
+    now = 0.0
+    FakeConnections(monkeypatch, *(seen for _, seen in steps))
+    seen, found = look(lambda: now), []
+    for now, _ in steps:  # noqa: B007 (the look's clock)
+        found.append(seen() == "")
+    assert found == fit
 
 
 def test_one_connection_serves_all_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake, seen = FakeConnections(monkeypatch, status(), status(), status(3, "Joined")), look()
-    assert [seen(), seen(), seen()] == ["", "", "Joined (3)"]
+    fake, seen = FakeConnections(monkeypatch, status(), status(), status(1, "Joining")), look()
+    assert [seen(), seen(), seen()] == ["", "", "Joining (1)"]
     assert fake.made == [("/run/sock", "mysql", "", looks.GIVE_UP_S)]
 
 
@@ -86,7 +112,7 @@ def test_a_connection_that_does_not_answer_is_given_up(monkeypatch: pytest.Monke
 
 
 def test_a_server_that_is_gone_has_a_reason(tmp_path: Path) -> None:
-    assert GaleraLook(str(tmp_path / "sock"), "mysql", donor=False)() == "No such file or directory"
+    assert GaleraLook(str(tmp_path / "sock"), "mysql", donor_s=3)() == "No such file or directory"
 
 
 @pytest.fixture

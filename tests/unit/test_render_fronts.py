@@ -94,7 +94,7 @@ def test_the_endpoint_speaks_before_haproxy_gives_up() -> None:
 
 @pytest.mark.parametrize(
     "look",
-    [GaleraLook("/sock", "mysql", donor=False), RabbitmqLook(("::1", 1)), RabbitmqLook(("::1", 1), ("::1", 2))],
+    [GaleraLook("/sock", "mysql", donor_s=3), RabbitmqLook(("::1", 1)), RabbitmqLook(("::1", 1), ("::1", 2))],
     ids=["galera", "rabbitmq by handshakes", "rabbitmq by its management"],
 )
 def test_a_frozen_service_is_known_of_within_500_ms(look: watch.Look) -> None:
