@@ -1,8 +1,11 @@
 """Every resource agent before the judges of others: ocf-tester, DTD, RNGs, Pacemaker, pcs and crmsh."""
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from galera_member import member_parameters
 from lxml import etree
 from ocf_calls import free_port
 
@@ -27,7 +30,15 @@ frontend health
 
 
 @pytest.fixture
-def good(tmp_path: Path) -> dict[str, dict[str, str]]:
+def open_folder() -> Iterator[Path]:
+    """A folder that daemons' users may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="vimha-tools-", dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def good(tmp_path: Path, open_folder: Path) -> dict[str, dict[str, str]]:
     """Parameters with which each agent can live on this host, without its real service where that is heavy."""
     port, config, settings = free_port(), tmp_path / "haproxy.cfg", tmp_path / "glance.conf"
     config.write_text(HAPROXY.format(port=port))
@@ -36,7 +47,15 @@ def good(tmp_path: Path) -> dict[str, dict[str, str]]:
     stand_in.write_text("#!/usr/bin/python3 -IS\n" + STAND_IN)
     stand_in.chmod(0o755)
     glance_port = str(free_port())
+    arbiter = tmp_path / "garbd-stand-in"
+    arbiter.write_text("#!/usr/bin/python3 -IS\n" + ARBITER)
+    arbiter.chmod(0o755)
     return {
+        "galera": member_parameters(open_folder),
+        "garbd": {
+            "binary": str(arbiter), "address": "gcomm://127.0.0.1", "group": "vimha-test", "user": "",
+            "workdir": str(tmp_path / "garbd"), "log": str(tmp_path / "garbd.log"), "pid": str(tmp_path / "garbd.pid"),
+        },
         "haproxy": {"config": str(config), "pid": str(tmp_path / "haproxy.pid"), "health": f"127.0.0.1:{port}"},
         "health": {
             "listen": f"127.0.0.1:{free_port()}", "galera": str(tmp_path / "mysqld.sock"), "account": "nobody",
@@ -50,6 +69,17 @@ def good(tmp_path: Path) -> dict[str, dict[str, str]]:
     }  # fmt: skip
 
 
+ARBITER = """# A stand-in for garbd that has a member: connected with itself on the group's port.
+import _socket, time
+server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", 4567))
+server.listen(1)
+client = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+client.connect(("127.0.0.1", 4567))
+peer = server._accept()
+time.sleep(600)
+"""
 STAND_IN = """# Answers 200 to everything on the port that is its last argument.
 import _socket, sys
 server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
@@ -115,6 +145,7 @@ def test_pacemaker_validates_parameters(agent: agents.AgentInfo, good: dict[str,
     assert done.ok, done.out
     wrong = {
         "bond": "ports=a/b", "haproxy": "health=nowhere", "glance-api": "url=nowhere", "health": "listen=nowhere",
+        "galera": "members=nowhere", "garbd": "address=nowhere",
     }[agent.name]  # fmt: skip
     done = run([*argv, "--option", wrong, "--output-as=xml"])
     status = etree.fromstring(done.out.encode()).find(".//agent-status")
