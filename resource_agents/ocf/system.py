@@ -172,6 +172,13 @@ class System:
         """This host's name, as uname -n tells it; Pacemaker's own name for it unless one is configured."""
         return os.uname().nodename
 
+    def size(self, path: str) -> int:
+        """The file's length in bytes; 0 when there is none."""
+        try:
+            return os.stat(self.root + path).st_size
+        except OSError:
+            return 0
+
     def executable(self, path: str) -> bool:
         """True when `path` is a file that may be executed."""
         return os.path.isfile(self.root + path) and os.access(self.root + path, os.X_OK)
