@@ -1,0 +1,57 @@
+"""A broker's database on disk (Mnesia's folder), while its Erlang VM does not run.
+
+Invariant: nothing is removed but what this agent itself let RabbitMQ make while joining, before any client could reach
+it: the folder of a node that had none, marked by a file beside it for as long as that is so.
+"""
+
+import re
+import shutil
+
+from resource_agents.ocf.system import System
+
+_ATOM = re.compile(r"'rabbit@([^']+)'|rabbit@([\w.]+)")
+
+
+def names(text: str) -> frozenset[str]:
+    """The host parts of the rabbit@HOST atoms in an Erlang term."""
+    return frozenset(quoted or plain for quoted, plain in _ATOM.findall(text))
+
+
+class Database:
+    """The database of the node `rabbit@name` under the folder `base`."""
+
+    def __init__(self, system: System, base: str, name: str) -> None:
+        self._system = system
+        self.base = base
+        self.name = name
+        self.folder = f"{base}/rabbit@{name}"
+        self._marker = f"{base}/vimha-joining@{name}"
+
+    def blank(self) -> bool:
+        """True when there is no database, or one that a join which did not end left behind."""
+        return self.joining() or not self.members()
+
+    def members(self) -> frozenset[str]:
+        """All nodes of the cluster that it belongs to; none when there is no database."""
+        return names((self._system.read(f"{self.folder}/cluster_nodes.config") or "").partition("],[")[0])
+
+    def ran(self) -> frozenset[str]:
+        """Who ran when the broker last knew, itself included; empty when it is blank."""
+        if self.blank():
+            return frozenset()
+        return names(self._system.read(f"{self.folder}/nodes_running_at_shutdown") or "") | {self.name}
+
+    def joining(self) -> bool:
+        """True while a node that had no database is becoming a member."""
+        return self._system.read(self._marker) is not None
+
+    def begin_join(self) -> None:
+        """Mark that what is written from here on is nobody's data yet; remove what an earlier try left."""
+        if not self.blank():
+            raise ValueError(f"{self.folder} holds a database")
+        self._system.replace(self._marker, "")
+        shutil.rmtree(self._system.root + self.folder, ignore_errors=True)
+
+    def end_join(self) -> None:
+        """The database is a member's now."""
+        self._system.remove(self._marker)

@@ -1,0 +1,112 @@
+"""What a broker's management API says: alarms, membership, queues that hang by this node.
+
+Invariant: it judges what only the broker itself can know, and fails it only for what a restart mends: a partition that
+RabbitMQ has noticed. An alarm, a lost member or a critical queue is degraded: a restart would make each of them worse.
+"""
+
+import base64
+import json
+
+from resource_agents.ocf.http import connect, parse_status, parse_target
+from resource_agents.ocf.system import System
+
+LARGEST = 4 << 20
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Unasked(Exception):  # noqa: N818 (a state to report, not an error)
+    """The API could not be asked; the reason tells why."""
+
+
+def examine(
+    system: System, target: str, auth: str, node: str, *, members: list[str], timeout_s: float
+) -> tuple[list[str], list[str]]:
+    """(why it is failed, why it is degraded) of rabbit@`node`; an API that does not answer is degraded."""
+    try:
+        host, port, _ = parse_target(target)
+        credentials = _credentials(system, auth)
+        end = system.monotonic() + timeout_s
+
+        def ask(path: str) -> tuple[int, object]:
+            return get((host, port, path), credentials, end - system.monotonic(), system.monotonic)
+
+        status, nodes = ask("/api/nodes?columns=name,running,mem_alarm,disk_free_alarm,partitions")
+        if status != 200 or not isinstance(nodes, list):
+            raise Unasked(f"GET /api/nodes answers {status}" + (": wrong credentials" if status == 401 else ""))
+        critical = ask("/api/health/checks/node-is-quorum-critical")
+    except (OSError, ValueError, Unasked) as error:
+        return [], [f"management API {target}: {error or type(error).__name__}"]
+    failed, degraded = judge(nodes, node, members)
+    return failed, degraded + judge_critical(*critical)
+
+
+def judge(nodes: "list[dict[str, object]]", node: str, members: list[str]) -> tuple[list[str], list[str]]:
+    """(failed, degraded) from /api/nodes."""
+    failed, degraded = [], []
+    known = {str(each.get("name", "")).partition("@")[2]: each for each in nodes}
+    mine = known.get(node, {})
+    if mine.get("partitions"):
+        failed.append(f"it is partitioned from {', '.join(map(str, _list(mine.get('partitions'))))}")
+    for alarm, told in (("mem_alarm", "memory"), ("disk_free_alarm", "disk space")):
+        at = sorted(name for name, each in known.items() if each.get(alarm))
+        if at:
+            degraded.append(f"alarm: {told} is short on {', '.join(at)}; publishers are blocked")
+    gone = sorted(name for name in members if not known.get(name, {}).get("running"))
+    if gone:
+        degraded.append(f"not in its cluster now: {', '.join(gone)}")
+    strangers = sorted(set(known) - set(members))
+    if strangers:
+        degraded.append(f"in its cluster, but no members of the site: {', '.join(strangers)}")
+    return failed, degraded
+
+
+def judge_critical(status: int, answer: object) -> list[str]:
+    """Queues that would lose their quorum with this node (health check, 503)."""
+    if status != 503 or not isinstance(answer, dict):
+        return []
+    queues = [str(each.get("readable_name", each.get("name"))) for each in _list(answer.get("queues"))]
+    return [f"{len(queues)} quorum queues would lose their quorum with it: {', '.join(queues[:3])}"]
+
+
+def get(
+    target: tuple[str, int, str], credentials: str, timeout_s: float, clock: "Callable[[], float]"
+) -> tuple[int, object]:
+    """(status, JSON) of GET; OSError: no answer in time; ValueError: no JSON over HTTP."""
+    host, port, path = target
+    end = clock() + timeout_s
+    sock = connect(host, port, timeout_s)
+    try:
+        token = base64.b64encode(credentials.encode()).decode()
+        sock.send(f"GET {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: Basic {token}\r\n\r\n".encode())
+        answer = b""
+        while len(answer) < LARGEST:
+            left = end - clock()
+            if left <= 0:
+                raise TimeoutError(f"no answer within {timeout_s:.2f} s")
+            sock.settimeout(left)
+            chunk = sock.recv(65536)
+            if not chunk:
+                break
+            answer += chunk
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer within {timeout_s:.2f} s") from error
+    finally:
+        sock.close()
+    body = answer.partition(b"\r\n\r\n")[2]
+    return parse_status(answer), json.loads(body or b"null")
+
+
+def _credentials(system: System, path: str) -> str:
+    """USER:PASSWORD from its file; Unasked when nobody, or anybody, can read it."""
+    text, access = system.read(path), system.access(path)
+    if text is None or access is None:
+        raise Unasked(f"{path} cannot be read")
+    if access[1] & 0o077:
+        raise Unasked(f"{path} has mode {access[1]:04o}: chmod 0600 {path}")
+    return text.strip()
+
+
+def _list(value: object) -> "list[dict[str, object]]":
+    return value if isinstance(value, list) else []

@@ -1,0 +1,309 @@
+"""OCF resource agent for a broker of a RabbitMQ cluster (rows A3, A5, A8, A9).
+
+Invariant: there are never two independent clusters (amqp/election.py), and a broker is well when it opens AMQP
+connections within its time: neither the process nor rabbitmqctl's word will do.
+
+start leaves a process behind that brings the broker up (amqp/formation.py) and succeeds after `patience` seconds even
+if that is still under way: while an action runs, Pacemaker starts nothing else, the peers that are waited for neither.
+"""
+
+import os
+
+from resource_agents.amqp.handshake import check
+from resource_agents.amqp.served import freshen
+from resource_agents.ocf.agent import (
+    CONFIGURED,
+    DEGRADED,
+    GENERIC,
+    NOT_RUNNING,
+    OK,
+    Action,
+    Agent,
+    Deadline,
+    OcfError,
+    Parameter,
+)
+from resource_agents.ocf.attribute import Attribute
+from resource_agents.ocf.http import parse_target
+from resource_agents.ocf.process import Daemon
+from resource_agents.ocf.runtime import ERROR, INFO, log
+from resource_agents.ocf.system import System
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resource_agents.amqp.broker import Broker
+
+POLL_S = 0.05
+CHECK_SHARE = 0.7
+"""How much of an action's time a look may take; the rest is ours, to say what is wrong."""
+LOOK_S = 0.5
+"""A broker that takes longer to greet when it is to be stopped anyway is frozen, and is killed."""
+ASK_S = 1.0
+PAUSE_S = 15.0
+"""How long a broker may be paused: it goes on by itself when its peers are back, unless each of them waits for the
+other's word on who was last. Started anew it takes part in the election.
+"""
+GRACE_S = 20.0
+"""How long a broker may take to stop (measured: 6 s)."""
+
+
+class RabbitMQ(Agent):
+    name = "rabbitmq"
+    short = "Broker of a RabbitMQ cluster"
+    long = (
+        "Runs one broker of a RabbitMQ cluster on each node of a clone. Brokers start one after another: after a loss "
+        "of all of them the one that ran last begins, by force_boot when its peers cannot come; a node without a "
+        "database joins. While that is under way the resource is started but degraded, and says what it waits for. If "
+        "it waits for a node that will never come back, you decide which one begins:\n"
+        "  attrd_updater --private --name vimha-rabbitmq-begin --update 1 --node NODE\n"
+        "The monitor is an AMQP handshake with a time-out of its own, so a frozen broker is a failed one; at "
+        "OCF_CHECK_LEVEL 10 it asks the management API for alarms, membership and quorum queues that are critical."
+    )
+    parameters = (
+        Parameter("binary", "rabbitmq-server", "Path of rabbitmq-server; its tools are beside it.",
+                  default="/usr/lib/rabbitmq/bin/rabbitmq-server"),
+        Parameter("config_dir", "configuration folder", "With rabbitmq.conf, advanced.config and enabled_plugins.",
+                  default="/etc/vimha/rabbitmq"),
+        Parameter("user", "system user", "Whom the broker runs as.", default="rabbitmq"),
+        Parameter("data", "database folder", "Holds this node's database; the folder above it is Erlang's home.",
+                  default="/var/lib/rabbitmq/mnesia", unique=True),
+        Parameter("log_dir", "log folder", "Where RabbitMQ logs.", default="/var/log/rabbitmq"),
+        Parameter("cookie", "Erlang cookie", "File with the site's own cookie, mode 0600.",
+                  default="/etc/vimha/erlang.cookie"),
+        Parameter("amqp", "AMQP address", "ADDRESS:PORT of this node's own listener, numeric.", required=True),
+        Parameter("management", "management API", "ADDRESS:PORT of this node's own, numeric; empty: do not ask it.",
+                  default="127.0.0.1:15672"),
+        Parameter("management_auth", "its credentials", "File with USER:PASSWORD, mode 0600.",
+                  default="/etc/vimha/rabbitmq/management.auth"),
+        Parameter("members", "all members", "NAME=IPv4-ADDRESS of every node that has a broker, separated by spaces; "
+                  "a node's broker is rabbit@NAME.", required=True),
+        Parameter("attribute", "node attribute", "Under which name the nodes tell each other their state; it is "
+                  "private, so it never reaches the CIB.", default="vimha-rabbitmq", unique=True),
+        Parameter("pid", "pid file", "Where to keep the Erlang VM's number and start time; empty: "
+                  "/run/vimha/<resource>.d/rabbitmq.pid.", unique=True),
+        Parameter("patience", "seconds of a start", "How long start waits for the broker to serve before it leaves the "
+                  "rest to the monitor.", default="2", kind="integer"),
+        Parameter("patience_for_peers", "seconds for peers", "After a loss of all brokers, how long those that have "
+                  "a majority wait for an absent one that ran at the end.", default="20", kind="integer"),
+    )  # fmt: skip
+    actions = (
+        Action("start", 30),
+        Action("stop", 60),
+        Action("monitor", 5, interval=1, depth=0),
+        Action("monitor", 10, interval=30, depth=10),
+        Action("validate-all", 5),
+    )
+
+    def __init__(self, env: "Mapping[str, str]", action: str, deadline: Deadline, system: System) -> None:
+        super().__init__(env, action, deadline, system)
+        for name in ("binary", "config_dir", "data", "log_dir", "cookie", "pid", "management_auth"):
+            value = self.values[name]
+            if value and not value.startswith("/"):
+                raise OcfError(CONFIGURED, f"parameter {name}={value!r} is not an absolute path")
+        try:
+            self.target = parse_target(self.values["amqp"])
+            self.members = parse_members(self.values["members"])
+        except ValueError as error:
+            raise OcfError(CONFIGURED, f"parameter {error}") from error
+        self.node = env.get("OCF_RESKEY_CRM_meta_on_node") or system.node_name()
+        self.folder = f"/run/vimha/{self.instance}.d"
+        self.attribute = Attribute(system, self.values["attribute"], private=True)
+        self.vm = Daemon(system, self._tail, self.values["pid"] or f"{self.folder}/rabbitmq.pid")
+        self.helper = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/formation.pid")
+
+    @property
+    def _tail(self) -> list[str]:
+        return ["-vimha", f"rabbit@{self.node}", self.values["data"]]
+
+    def start(self) -> int:
+        """Have the broker come up; 0 when it serves, or is under way after `patience` seconds."""
+        if self.helper.find() is None and not (self.vm.find() and self._published("up") and not self._sick(LOOK_S)):
+            self._check()
+            self._tell(DEGRADED, "comes up")
+            self._leave_helper()
+        end = self.deadline.sooner(float(self.values["patience"]))
+        code, self.reason = self._told()
+        while code == DEGRADED and end.left() and self.helper.find():
+            self.system.sleep(POLL_S)
+            code, self.reason = self._told()
+        if code not in (OK, DEGRADED):
+            raise OcfError(code, self.reason)
+        return OK
+
+    def stop(self) -> int:
+        """End the broker in order, or at once when it is frozen; 0 only when its Erlang VM is gone."""
+        self.helper.stop(0.0, self.deadline)
+        process = self.vm.find()
+        hung = process is not None and not process.frozen and self._hung()
+        self.vm.stop(0.0 if hung else GRACE_S, self.deadline)
+        for path in (f"{self.folder}/state", f"{self.folder}/formation.pid", f"{self.folder}/paused"):
+            self.system.remove(path)
+        for trouble in self.attribute.clear(min(ASK_S, self.deadline.left() / 2)):
+            log(self.env, self.name, ERROR, f"{self.values['attribute']} may be left behind: {trouble}")
+        return OK
+
+    def monitor(self) -> int:
+        """0 serves, 190 comes up, is paused or has an alarm, 1 frozen, hung or failed to come up, 7 not there."""
+        process, code = self.vm.find(), DEGRADED
+        if self._published("up") or self._published("paused"):
+            coming = False
+        else:
+            code, self.reason = self._told()
+            coming = code == DEGRADED and self.helper.find() is not None
+        if process is None and not coming:
+            self.reason = "" if self.probe else self.reason or "no such process"
+            if code not in (OK, DEGRADED) and not self.probe:
+                raise OcfError(code, self.reason)
+            return NOT_RUNNING
+        if process and process.frozen:
+            raise OcfError(GENERIC, "stopped by a signal (state T): it lives, but serves nobody")
+        if coming:
+            return OK if self.probe else DEGRADED
+        return self._health()
+
+    def validate_all(self) -> int:
+        """Level 0: the parameters (done when the agent was made); from level 10: this node's files too."""
+        if self.level >= 10:
+            self._check()
+        return OK
+
+    def _health(self) -> int:
+        """What a broker that has come up says on the wire, and at level 10 of itself."""
+        wrong = self._sick(self.deadline.left() * CHECK_SHARE)
+        paused = wrong and self._paused()
+        if wrong and not paused:
+            raise OcfError(GENERIC, wrong)
+        if paused:
+            return self._wait_for_majority()
+        if not self.probe:
+            self._say("up")
+            freshen(self.system, self.values["data"])
+            self.system.remove(f"{self.folder}/paused")
+        if self.level >= 10 and self.values["management"] and not self.probe:
+            return self._look_deeper()
+        return OK
+
+    def _wait_for_majority(self) -> int:
+        self.reason = "paused: it sees no majority of the brokers (pause_minority)"
+        if self.probe:
+            return DEGRADED
+        age = self.system.age(f"{self.folder}/paused")
+        if age is None:
+            self.system.write(f"{self.folder}/paused", "")
+        elif age > PAUSE_S:
+            raise OcfError(
+                GENERIC, f"paused for {age:.0f} s: starts anew, to wait for a majority without a database open"
+            )
+        self._say("paused")
+        return DEGRADED
+
+    def _look_deeper(self) -> int:
+        from resource_agents.amqp.management import examine
+
+        failed, degraded = examine(
+            self.system, self.values["management"], self.values["management_auth"], self.node,
+            members=list(self.members), timeout_s=self.deadline.left() * CHECK_SHARE,
+        )  # fmt: skip
+        if failed:
+            raise OcfError(GENERIC, "; ".join(failed))
+        self.reason = "; ".join(degraded)
+        return DEGRADED if degraded else OK
+
+    def _sick(self, timeout_s: float) -> str:
+        """Why the broker does not open AMQP connections; empty when it does."""
+        where = f"{self.target[0]}:{self.target[1]}"
+        try:
+            check(self.target[0], self.target[1], timeout_s, self.system.monotonic)
+        except TimeoutError:
+            return f"no AMQP greeting from {where} within {timeout_s:.2f} s: it hangs"
+        except OSError as error:
+            return f"AMQP at {where}: {error.strerror or error}"
+        except ValueError as error:
+            return f"AMQP at {where}: {error}"
+        return ""
+
+    def _hung(self) -> bool:
+        """True when the broker accepts a connection and says nothing: it would not hear SIGTERM either."""
+        try:
+            check(self.target[0], self.target[1], min(LOOK_S, self.deadline.left() / 4), self.system.monotonic)
+        except TimeoutError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
+
+    def _paused(self) -> bool:
+        """True when the broker's log says last that it waits for a majority (rabbit_node_monitor)."""
+        text = self.system.tail(f"{self.values['log_dir']}/rabbit@{self.node}.log", 65536)
+        return text.rfind("awaiting recovery") > max(text.rfind("Server startup complete"), 0)
+
+    def _published(self, phase: str) -> bool:
+        return (self.attribute.published() or "").startswith(f"{phase},")
+
+    def _say(self, phase: str) -> None:
+        """Publish what was published, in this phase."""
+        rest = (self.attribute.published() or "").partition(",")[2]
+        for trouble in self.attribute.publish(f"{phase},{rest}", min(ASK_S, self.deadline.left() / 2)):
+            log(self.env, self.name, ERROR, trouble)
+
+    def _check(self) -> None:
+        self.need_binary(self.values["binary"])
+        for file in ("rabbitmq.conf", "enabled_plugins"):
+            self.need_file(f"{self.values['config_dir']}/{file}", "configuration")
+        self._broker().check_host()
+
+    def _broker(self) -> "Broker":
+        from resource_agents.amqp.broker import Broker
+
+        return Broker(self.system, {**self.values, "pid": self.values["pid"]}, self.members, self.node, self.folder)
+
+    def _leave_helper(self) -> None:
+        """Fork the process that brings the broker up; it lives on when this action ends."""
+        from resource_agents.amqp.formation import Formation
+
+        formation = Formation(
+            self.system, self._broker(), self.members, self.values, attribute=self.attribute,
+            choice=f"{self.values['attribute']}-begin", tell=self._tell,
+        )  # fmt: skip
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setsid()
+                null = os.open(os.devnull, os.O_RDWR)
+                for number in (0, 1, 2):
+                    os.dup2(null, number)
+                formation.run()
+            finally:
+                os._exit(0)
+        self.helper.record(pid)
+
+    def _tell(self, code: int, reason: str) -> None:
+        """What the coming up has got to, for start and monitor; changes are logged."""
+        text = f"{code}\n{reason}\n"
+        if self.system.read(f"{self.folder}/state") != text:
+            self.system.write(f"{self.folder}/state", text)
+            log(self.env, self.name, INFO if code in (OK, DEGRADED) else ERROR, reason or "serves")
+
+    def _told(self) -> tuple[int, str]:
+        """(code, reason) of the coming up; INSTALLED becomes what Pacemaker takes from a monitor."""
+        code, _, reason = (self.system.read(f"{self.folder}/state") or "").partition("\n")
+        return (int(code) if code.isdecimal() else DEGRADED), reason.strip()
+
+
+def parse_members(text: str) -> dict[str, str]:
+    """`NAME=ADDRESS ...` as addresses by name; ValueError when it is not that."""
+    members = {}
+    for word in text.split():
+        name, _, address = word.partition("=")
+        numbers = address.split(".")
+        if not name or len(numbers) != 4 or not all(each.isdecimal() and int(each) < 256 for each in numbers):
+            raise ValueError(f"members: {word!r} is not NAME=IPv4-ADDRESS")
+        members[name] = address
+    if not members:
+        raise ValueError("members names no node: expected NAME=IPv4-ADDRESS ...")
+    return members
+
+
+AGENT = RabbitMQ

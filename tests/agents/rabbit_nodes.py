@@ -1,0 +1,156 @@
+"""Brokers on this host as if each had a node of its own: a network namespace, folders, and a fake attribute daemon."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from ocf_calls import Answer, Resource, processes, wait_until
+
+from vimha.process import checked, run
+
+NETWORK = "10.99.7"
+FAKE = Path(__file__).with_name("fake_attrd_updater.py")
+CONFIG = """listeners.tcp.1 = {address}:5672
+management.tcp.ip = 127.0.0.1
+management.tcp.port = 15672
+loopback_users.guest = false
+cluster_partition_handling = pause_minority
+mnesia_table_loading_retry_timeout = 2000
+mnesia_table_loading_retry_limit = 150
+log.connection.level = error
+vm_memory_high_watermark.absolute = 512MB
+disk_free_limit.absolute = 50MB
+"""
+
+
+def ip(*words: str) -> None:
+    checked(run(["ip", *words], timeout_s=10))
+
+
+class Site:
+    """A bridge in a namespace of its own, and `size` nodes n1 .. on it."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder = folder
+        self.tag = f"vhr{os.getpid() % 100000}"
+        (folder / "attrd").mkdir()
+        ip("netns", "add", f"{self.tag}-br")
+        ip("-n", f"{self.tag}-br", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "stp_state", "0")
+        ip("-n", f"{self.tag}-br", "link", "set", "br0", "up")
+        self.members = " ".join(f"n{number}={NETWORK}.1{number}" for number in range(1, size + 1))
+        self.nodes = [Node(self, number) for number in range(1, size + 1)]
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+        ip("netns", "del", f"{self.tag}-br")
+
+    def words(self) -> dict[str, str]:
+        """What the fake attribute daemon knows, by node."""
+        import json
+
+        path = self.folder / "attrd" / "vimha-rabbitmq"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+class Node:
+    """One node with a broker's agent; calling it runs an action."""
+
+    def __init__(self, site: Site, number: int) -> None:
+        self.site, self.name = site, f"n{number}"
+        self.address, self.space = f"{NETWORK}.1{number}", f"{site.tag}-{number}"
+        self.folder = site.folder / self.name
+        bridge, port = f"{site.tag}-br", f"p{number}"
+        ip("netns", "add", self.space)
+        ip("-n", self.space, "link", "set", "lo", "up")
+        ip("link", "add", "eth0", "netns", self.space, "type", "veth", "peer", "name", port, "netns", bridge)
+        ip("-n", self.space, "addr", "add", f"{self.address}/24", "dev", "eth0")
+        ip("-n", self.space, "link", "set", "eth0", "up")
+        ip("-n", bridge, "link", "set", port, "master", "br0", "up")
+        self._write_files()
+        self.resource = Resource(
+            "rabbitmq", ("ip", "netns", "exec", self.space, str(self.folder / "enter")),
+            data=str(self.home / "mnesia"), log_dir=str(self.home / "log"), config_dir=str(self.folder / "etc"),
+            cookie=str(self.folder / "cookie"), amqp=f"{self.address}:5672", members=site.members,
+            management_auth=str(self.folder / "auth"), CRM_meta_on_node=self.name, patience_for_peers="3",
+        )  # fmt: skip
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "mnesia" / f"rabbit@{self.name}"
+
+    def __call__(self, action: str, **changed: str) -> Answer:
+        return self.resource(action, timeout_ms=30000, **changed)
+
+    def pid(self) -> int:
+        """The Erlang VM's."""
+        found = processes(f"-vimha rabbit@{self.name} {self.home}")
+        return found[0] if found else 0
+
+    def up(self, seconds: float = 90.0) -> None:
+        """Wait until the monitor says that it serves."""
+        last = []
+
+        def serves() -> bool:
+            last[:] = [self("monitor")]
+            assert last[0].code in (0, 190), last
+            return last[0].code == 0
+
+        try:
+            wait_until(serves, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{self.name}: {last} {self.site.words()}") from error
+
+    def kill(self) -> None:
+        """The whole node loses its power: all of its processes, and its word."""
+        for pid in checked(run(["ip", "netns", "pids", self.space], timeout_s=10)).out.split():
+            os.kill(int(pid), signal.SIGKILL)
+        run([str(self.folder / "attrd_updater"), "--name", "vimha-rabbitmq", "--delete"], timeout_s=10)
+        for path in [*(self.folder / "run-vimha").rglob("*"), *(self.folder / "run-agents").rglob("*")]:
+            if path.is_file():
+                path.unlink()
+
+    def tool(self, *words: str, tool: str = "rabbitmqctl") -> str:
+        """What one of RabbitMQ's tools prints."""
+        env = {"HOME": str(self.home), "ERL_INETRC": str(self.folder / "run-vimha/test-rabbitmq.d/inetrc"),
+               "PATH": os.environ["PATH"], "RABBITMQ_CONF_ENV_FILE": "/dev/null"}  # fmt: skip
+        argv = ["ip", "netns", "exec", self.space, "setpriv", "--reuid", "rabbitmq", "--regid", "rabbitmq",
+                "--clear-groups", f"/usr/lib/rabbitmq/bin/{tool}", "-q", "-n",
+                f"rabbit@{self.name}", *words]  # fmt: skip
+        return checked(run(argv, timeout_s=30, env=env)).out
+
+    def running(self) -> set[str]:
+        """The cluster's running nodes as this broker knows them."""
+        import re
+
+        return set(re.findall(r"rabbit@(n\d)", self.tool("eval", "rabbit_mnesia:cluster_nodes(running).")))
+
+    def close(self) -> None:
+        self.kill()
+        ip("netns", "del", self.space)
+
+    def _write_files(self) -> None:
+        for name in ("etc", "home", "run-vimha", "run-agents"):
+            (self.folder / name).mkdir(parents=True)
+        (self.folder / "etc/rabbitmq.conf").write_text(CONFIG.format(address=self.address))
+        (self.folder / "etc/advanced.config").write_text("[{aten, [{poll_interval, 500}]}].\n")
+        (self.folder / "etc/enabled_plugins").write_text("[rabbitmq_management].\n")
+        for name, text in (("cookie", "A-COOKIE-OF-THE-TESTS"), ("auth", "guest:guest")):
+            (self.folder / name).write_text(text)
+            (self.folder / name).chmod(0o600)
+        fake, enter = self.folder / "attrd_updater", self.folder / "enter"
+        fake.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {FAKE} {self.site.folder / "attrd"} {self.name} "$@"\n')
+        mounts = (("run-vimha", "/run/vimha"), ("run-agents", "/run/resource-agents"),
+                  ("attrd_updater", "/usr/sbin/attrd_updater"))  # fmt: skip
+        Path("/run/vimha").mkdir(exist_ok=True)
+        Path("/run/resource-agents").mkdir(exist_ok=True)
+        binds = " && ".join(f"mount --bind {self.folder / source} {target}" for source, target in mounts)
+        enter.write_text(f'#!/bin/sh\nexec unshare --mount sh -ec \'{binds} && exec "$@"\' sh "$@"\n')
+        for script in (fake, enter):
+            script.chmod(0o755)
+        checked(run(["chown", "-R", "rabbitmq:", str(self.home)], timeout_s=10))
