@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vimha.drill.amqp_publisher import Tags
 from vimha.drill.ledger import Outcome
 from vimha.drill.sql_writer import INTERVAL_S, write
-from vimha.drill.stores import READ, leader, parse_member
+from vimha.drill.stores import READ, Front, Messaging, parse_member
 from vimha.errors import VimhaError
 from vimha.process import Result
 
@@ -86,11 +86,12 @@ def test_a_member_that_is_not_synchronized_is_not_read(state: str, status: str) 
         parse_member(ANSWER.format(state=state, status=status))
 
 
-def broker(answer: str) -> Any:
-    return lambda argv, **_: Result(tuple(argv), 0, answer, "")
+def broker(code: int, answer: str) -> Any:
+    return lambda argv, **_: Result(tuple(argv), code, answer, "")
 
 
-def test_the_leader_of_the_drills_queue() -> None:
-    assert leader(broker("name\tleader\nother\trabbit@c3\nvimha-drill\trabbit@c2\n"), "c1") == "c2"
-    with pytest.raises(VimhaError, match="no leader"):
-        leader(broker("name\tleader\nvimha-drill\t\n"), "c1")
+def test_the_leader_of_the_drills_queue_is_found_past_a_broker_that_is_down() -> None:
+    runners = {"c1": broker(69, ""), "c2": broker(0, "name\nother\n"), "c3": broker(0, "name\nvimha-drill\n")}
+    assert Messaging(Front("10.0.0.1", 5672), runners).leader() == "c3"
+    with pytest.raises(VimhaError, match="no broker leads"):
+        Messaging(Front("10.0.0.1", 5672), {"c1": broker(69, "")}).leader()
