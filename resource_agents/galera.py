@@ -289,8 +289,11 @@ class Galera(Agent):
 
     def _say(self, word: Word) -> None:
         """Publish our word. What the attribute daemon did not take is said again by the next step."""
+        if len(self.members) == 1:
+            self.attribute.keep(encode(word))
+            return
         trouble = self.attribute.publish(encode(word), min(ASK_S, max(self.deadline.left() / 2, 0.05)))
-        if trouble and len(self.members) > 1:
+        if trouble:
             log(self.env, self.name, INFO, f"{word.phase} not published: {trouble[0]}")
 
     def _seen(self, word: Word) -> dict[str, Word]:

@@ -48,6 +48,10 @@ class Attribute:
         self._system.write(self._file, text if code == 0 else f"{value}\nnot taken\n")
         return _trouble(code, said)
 
+    def keep(self, value: str) -> None:
+        """Take `value` for published, where nobody else is to know it."""
+        self._system.write(self._file, f"{value}\n{self._era()}\n")
+
     def forget(self) -> None:
         """Have the next `publish` reach the cluster, whatever was published before."""
         self._system.remove(self._file)

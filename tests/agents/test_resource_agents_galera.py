@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from galera_member import member_parameters
+from galera_alone import member_parameters
 from ocf_calls import Resource, kill, processes, wait_until
 
 from resource_agents.mysql.client import Connection

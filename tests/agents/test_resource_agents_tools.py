@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from galera_member import member_parameters
+from galera_alone import member_parameters
 from lxml import etree
 from ocf_calls import free_port
 
