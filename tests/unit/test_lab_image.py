@@ -39,7 +39,7 @@ def builds(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     ("clustered", "some"),
     [
         (False, {"pacemaker", "corosync", "haproxy", "glance-api", "fence-agents", "systemd-sysv"}),
-        (True, {"pacemaker", "haproxy", "mariadb-server", "galera-4", "rsync", "rabbitmq-server"}),
+        (True, {"pacemaker", "haproxy", "mariadb-server", "galera-4", "mariadb-backup", "rabbitmq-server"}),
     ],
 )
 def test_the_package_list_has_neither_comments_nor_doubles(clustered: bool, some: set[str]) -> None:

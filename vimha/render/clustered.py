@@ -56,7 +56,7 @@ def _health(site: Site, timings: Timings) -> Primitive:
     """What haproxy asks about this node's members."""
     listens = {node: f"{address}:{ENDPOINT_PORT}" for node, address in addresses(site).items()}
     common, *_ = listens.values()
-    params = {"listen": common, "galera": SOCKET if site.database else ""}
+    params = {"listen": common, "galera": SOCKET if site.database else "", "donor": "yes"}
     by_node = {node: {"listen": listen} for node, listen in listens.items() if listen != common}
     return Primitive("health", "ocf:vimha:health", params, ops(timings.health), by_node)
 
