@@ -1,40 +1,54 @@
-"""One Galera member on this host's loopback, for tests of the agent's every answer: real mariadbd, a cluster of one."""
+"""A Galera cluster of one real member on an address of the loopback network."""
 
-import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from ocf_calls import free_port
 
-CONFIG = """[mysqld]
-bind_address = 127.0.0.1
-port = {sql}
-tmpdir = {folder}/tmp
-skip_name_resolve = ON
-binlog_format = ROW
-innodb_autoinc_lock_mode = 2
-innodb_buffer_pool_size = 64M
-wsrep_on = ON
-wsrep_provider = /usr/lib/galera/libgalera_smm.so
-wsrep_cluster_name = vimha-test
-wsrep_cluster_address = gcomm://127.0.0.1:{group}
-wsrep_node_name = only
-wsrep_node_address = 127.0.0.1
-wsrep_sst_method = rsync
-wsrep_provider_options = "gmcast.listen_addr=tcp://127.0.0.1:{group}; gcache.size=16M; pc.recovery=yes"
-"""
+from resource_agents.mysql.client import Connection, SqlError
+from vimha.process import checked, run
 
 
-def member_parameters(folder: Path) -> dict[str, str]:
-    """The agent's parameters for a member of its own in `folder`, which mysql must be able to enter."""
-    for name in ("data", "tmp", "sock", "log"):
-        (folder / name).mkdir()
-        shutil.chown(folder / name, "mysql")
-    (folder / "data").chmod(0o700)
-    sql, group = free_port(), free_port()
-    (folder / "galera.cnf").write_text(CONFIG.format(folder=folder, sql=sql, group=group))
-    return {
-        "config": str(folder / "galera.cnf"), "datadir": str(folder / "data"), "socket": str(folder / "sock" / "s"),
-        "log": str(folder / "log" / "error.log"), "pid": str(folder / "g.pid"),
-        "members": f"{os.uname().nodename}=127.0.0.1", "attribute": f"vimha-test-{sql}",
-    }  # fmt: skip
+class GaleraMember:
+    """A cluster of one real member at `address`, run by the user mysql in `folder`."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self.address = address
+        self.port = free_port()
+        self.socket = str(folder / "mysqld.sock")
+        self._log = folder / "mysqld.log"
+        self._data = f"--datadir={folder / 'data'}"
+        shutil.chown(folder, "mysql")
+        checked(
+            run(["mariadb-install-db", "--no-defaults", self._data, "--user=mysql", "--skip-test-db"], timeout_s=90)
+        )
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        argv = [
+            "/usr/sbin/mariadbd", "--no-defaults", self._data, "--user=mysql", f"--socket={self.socket}",
+            f"--bind-address={self.address}", f"--port={self.port}", "--skip-name-resolve",
+            "--innodb-buffer-pool-size=32M", "--binlog-format=ROW", "--wsrep-on=ON",
+            "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-cluster-address=gcomm://", "--wsrep-new-cluster",
+            f"--wsrep-node-address={self.address}",
+            f"--wsrep-provider-options=gmcast.listen_addr=tcp://{self.address}:{free_port()};gcache.size=16M",
+        ]  # fmt: skip
+        with self._log.open("w") as log:
+            return subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
+
+    def run(self, sql: str) -> bool:
+        """Run one statement as root; False when the member cannot take it."""
+        try:
+            with Connection.connect(self.socket, "root", "", 10) as connection:
+                connection.query(sql)
+        except (OSError, SqlError):
+            return False
+        return True
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def revive(self) -> None:
+        self.process = self._start()

@@ -4,18 +4,16 @@ its quorum. The other two members are made up.
 
 import http.client
 import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_members import FIT, FakeMember, Haproxy, session
+from galera_member import GaleraMember
 from ocf_calls import Resource, free_port, wait_until
 
-from resource_agents.mysql.client import Connection, SqlError
-from vimha.process import checked, run
+from resource_agents.mysql.client import Connection
 from vimha.render.fronts import ENDPOINT_PORT, section
 from vimha.site.loading import parse
 from vimha.timing.solve import solve
@@ -34,54 +32,12 @@ VIP, C1, C2 = "127.78.1.100", "127.78.1.11", "127.78.1.12"
 FROZEN = "503 no answer for "
 
 
-class GaleraMember:
-    """A cluster of one real member at C1, run by the user mysql in `folder`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.socket = str(folder / "mysqld.sock")
-        self._log = folder / "mysqld.log"
-        self._data = f"--datadir={folder / 'data'}"
-        shutil.chown(folder, "mysql")
-        checked(
-            run(["mariadb-install-db", "--no-defaults", self._data, "--user=mysql", "--skip-test-db"], timeout_s=90)
-        )
-        self.process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        argv = [
-            "/usr/sbin/mariadbd", "--no-defaults", self._data, "--user=mysql", f"--socket={self.socket}",
-            f"--bind-address={C1}", f"--port={self.port}", "--skip-name-resolve", "--innodb-buffer-pool-size=32M",
-            "--binlog-format=ROW", "--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so",
-            "--wsrep-cluster-address=gcomm://", f"--wsrep-node-address={C1}", "--wsrep-new-cluster",
-            f"--wsrep-provider-options=gmcast.listen_addr=tcp://{C1}:{free_port()};gcache.size=16M",
-        ]  # fmt: skip
-        with self._log.open("w") as log:
-            return subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
-
-    def run(self, sql: str) -> bool:
-        """Run one statement as root; False when the member cannot take it."""
-        try:
-            with Connection.connect(self.socket, "root", "", 10) as connection:
-                connection.query(sql)
-        except (OSError, SqlError):
-            return False
-        return True
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def revive(self) -> None:
-        self.process = self._start()
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GaleraMember]:
     folder = tmp_path_factory.mktemp("galera")
     for parent in (folder, *folder.parents[:2]):
         parent.chmod(0o755)
-    made = GaleraMember(folder)
+    made = GaleraMember(folder, C1)
     try:
         wait_until(lambda: made.run("CREATE USER writer@'%' IDENTIFIED BY 'secret'"), 60)
         yield made
