@@ -22,6 +22,7 @@ from vimha.process import checked, run
 LIBRARY = PurePosixPath("/usr/lib/vimha")
 OCF_FOLDER = PurePosixPath("/usr/lib/ocf/resource.d/vimha")
 FENCE_FOLDER = PurePosixPath("/usr/sbin")
+ALERT_FOLDER = LIBRARY / "alerts"
 PYTHON = "/usr/bin/python3"
 """Debian's own interpreter: what the agents run under, and so what their bytecode must be for."""
 
@@ -44,6 +45,17 @@ from {module} import main
 
 main()
 """
+ALERT_LAUNCHER = """#!{python} -IS
+# vimha: starts the alert agent {name}; written by `vimha agents install`.
+import sys
+
+sys.path.insert(0, "{library}")
+from {module} import main
+
+main()
+"""
+ALERTS = {"dead_peer": "resource_agents.amqp.dead_peer"}
+"""Pacemaker's alert agents by name; each is an executable in ALERT_FOLDER, for `alert path=`."""
 MARK = b"# vimha: starts the "
 """In the second line of every launcher: how a left-over fence agent in /usr/sbin is known for ours."""
 
@@ -184,6 +196,9 @@ def _files() -> Iterator[tuple[PurePosixPath, bytes, int]]:
         template = OCF_LAUNCHER if agent.kind == "ocf" else FENCE_LAUNCHER
         text = template.format(python=PYTHON, library=LIBRARY, name=agent.name, module=agent.module)
         yield agent.launcher, text.encode(), 0o755
+    for name, module in ALERTS.items():
+        text = ALERT_LAUNCHER.format(python=PYTHON, library=LIBRARY, name=name, module=module)
+        yield ALERT_FOLDER / name, text.encode(), 0o755
 
 
 def _under(root: Path, path: PurePosixPath) -> Path:

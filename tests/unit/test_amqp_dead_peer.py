@@ -1,0 +1,103 @@
+"""The alert that tells a broker of a peer's death: which events count, and that only the dead one's sockets close."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from resource_agents.amqp import dead_peer
+from resource_agents.amqp.dead_peer import act, addresses, answers, verdict
+from resource_agents.amqp.sockets import close_all, messages
+
+MEMBERS = "c1=127.0.0.2 c2=127.0.0.3"
+LOST = {"CRM_alert_kind": "node", "CRM_alert_desc": "lost", "CRM_alert_node": "c2", "members": MEMBERS}
+FENCED = {"CRM_alert_kind": "fencing", "CRM_alert_task": "off", "CRM_alert_rc": "0", "CRM_alert_node": "c2"}
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [(LOST, "lost"), ({**LOST, "CRM_alert_desc": "member"}, ""), (FENCED, "fenced"),
+     ({**FENCED, "CRM_alert_task": "reboot"}, "fenced"), ({**FENCED, "CRM_alert_rc": "1"}, ""),
+     ({**FENCED, "CRM_alert_task": "on"}, ""), ({"CRM_alert_kind": "resource"}, ""), ({}, "")],
+)  # fmt: skip
+def test_events(event: dict[str, str], told: str) -> None:
+    assert verdict(event) == told
+
+
+def test_a_node_that_is_no_member_is_none_of_ours() -> None:
+    assert act({**LOST, "CRM_alert_node": "arbiter"}) == ""
+
+
+@pytest.mark.parametrize("text", ["c1", "c1=", "=10.0.0.1"])
+def test_members_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="is not NAME=ADDRESS"):
+        addresses(text)
+
+
+def test_a_lost_node_whose_port_mapper_answers_is_left_to_fencing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_peer, "answers", lambda _address: True)
+    assert "waits for its fencing" in act(LOST)
+
+
+def test_a_frozen_port_mapper_does_not_answer() -> None:
+    """The kernel accepts for it."""
+    with socket.create_server(("127.0.0.3", 0)) as listener:
+        assert not answers("127.0.0.3", listener.getsockname()[1])
+
+
+def test_a_host_that_refuses_lives() -> None:
+    with socket.create_server(("127.0.0.3", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert answers("127.0.0.3", port)
+
+
+@pytest.fixture
+def pairs() -> Iterator[dict[str, tuple[socket.socket, socket.socket]]]:
+    """Connections from 127.0.0.2 to two peers: the client's end first."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    found = {}
+    listeners = []
+    for peer in ("127.0.0.3", "127.0.0.4"):
+        listener = socket.create_server((peer, 0))
+        client = socket.create_connection(listener.getsockname(), source_address=("127.0.0.2", 0))
+        found[peer] = client, listener.accept()[0]
+        listeners.append(listener)
+    yield found
+    for sock in [*listeners, *(each for pair in found.values() for each in pair)]:
+        sock.close()
+
+
+def test_the_dead_ones_connections_end_at_once_and_no_other(
+    pairs: dict[str, tuple[socket.socket, socket.socket]],
+) -> None:
+    dead, living = pairs["127.0.0.3"], pairs["127.0.0.4"]
+    port = dead[0].getpeername()[1]
+    assert close_all("127.0.0.3", frozenset({port + 1})) == 0
+    assert close_all("127.0.0.3", frozenset({port})) == 1
+    dead[0].settimeout(2)
+    with pytest.raises(ConnectionAbortedError):
+        dead[0].recv(1)
+    living[1].sendall(b"x")
+    assert living[0].recv(1) == b"x"
+    assert close_all("127.0.0.3", frozenset({port})) == 0
+
+
+def test_fenced_closes(pairs: dict[str, tuple[socket.socket, socket.socket]]) -> None:
+    port = pairs["127.0.0.3"][0].getpeername()[1]
+    assert "c2 is fenced: closed 1 connections to 127.0.0.3" in act({**FENCED, "members": MEMBERS, "ports": str(port)})
+
+
+def test_netlink_messages_are_taken_apart() -> None:
+    one = (20).to_bytes(4, "little") + bytes((3, 0)) + bytes(10) + b"body"
+    assert messages(one + one) == [(3, b"body"), (3, b"body")]
+    assert messages(b"\x01" * 10) == []
+    assert messages(bytes(16)) == []
+
+
+def test_the_agent_runs_without_anything_but_the_standard_library() -> None:
+    code = "import sys; sys.path.insert(0, '.'); from resource_agents.amqp.dead_peer import main; main()"
+    done = subprocess.run(["/usr/bin/python3", "-IS", "-c", code], env={}, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
