@@ -120,6 +120,36 @@ def test_nodes_and_pacemakers_own_properties_are_kept() -> None:
     assert len(live.findall(".//primitive")) > 0
 
 
+def test_capacity_for_vips_is_the_sites_and_other_utilization_the_operators() -> None:
+    """A node without capacity could hold no VIP: it must come with the VIPs that need it, in one patch."""
+    pair = '<nvpair id="u.{0}" name="{0}" value="{1}"/>'.format
+    node = '<node id="1" uname="control-1"'
+    text = data("healthy.cib.xml")
+    (old,) = (line for line in text.splitlines() if node in line)
+    plain = text.replace(old, node + "/>")
+
+    def live(*pairs: str) -> str:
+        return plain.replace(node + "/>", f'{node}><utilization id="u">{"".join(pairs)}</utilization></node>')
+
+    def capacities(before: str, wanted: str) -> tuple[dict[str, str], list[str]]:
+        root = parse_cib(before.encode(), "live")
+        merged = patch.merged(root, parse_cib(wanted.encode(), "wanted"))
+        found = merged.iterfind("configuration/nodes/node/utilization/nvpair")
+        return (
+            {each.get("name", ""): each.get("value", "") for each in found},
+            [f"{change.action} {change.name}" for change in compare(root, merged)],
+        )
+
+    vips, cpus = pair("vimha-vips", 3), pair("cpu", 8)
+    assert capacities(plain, live(vips)) == ({"vimha-vips": "3"}, ["add control-1 vimha-vips"])
+    assert capacities(live(cpus), live(vips)) == ({"cpu": "8", "vimha-vips": "3"}, ["add control-1 vimha-vips"])
+    assert capacities(live(pair("vimha-vips", 2), cpus), live(vips)) == (
+        {"cpu": "8", "vimha-vips": "3"}, ["change control-1 vimha-vips"],
+    )  # fmt: skip
+    assert capacities(live(vips), plain) == ({}, ["remove control-1 vimha-vips"])
+    assert capacities(live(vips, cpus), live(vips)) == ({"cpu": "8", "vimha-vips": "3"}, [])
+
+
 def test_alerts_stay_unless_the_site_has_its_own() -> None:
     alert = '<alerts><alert id="a" path="/x"/></alerts>'
     live = parse_cib(data("healthy.cib.xml").replace("</configuration>", alert + "</configuration>").encode(), "live")

@@ -139,6 +139,18 @@ def test_vips_on_one_node_are_not_spread() -> None:
     cib = cib_of("clean", ("</group>", second))
     assert "P009" in codes(cib, policy.Expected(spread=True))
     assert "P009" not in codes(cib)
+    assert "P009" not in codes(cib, policy.Expected(spread=True, over=1))
+
+
+def test_a_node_that_returns_has_no_history(formed: policy.Formed) -> None:
+    lost = holder(formed)
+    transition = simulate.schedule(whatif.without_node(formed.root, lost), run, tasks=True)
+    root = whatif.fenced(whatif.done(formed.root, transition, NOW), lost)
+    assert simulate.schedule(root, run).actions == ()
+    again = simulate.schedule(whatif.returned(root, lost, formed.attributes[lost]), run)
+    assert {(each.kind, each.node) for each in again.actions if not each.resource.startswith("fence")} == {
+        ("start", lost)
+    }
 
 
 def test_cluster_that_cannot_be_fabricated() -> None:

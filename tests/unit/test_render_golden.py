@@ -14,7 +14,7 @@ NODE_FILES = (
 )
 
 
-@pytest.mark.parametrize("name", ["minimal", "small", "large", "stateful"])
+@pytest.mark.parametrize("name", ["minimal", "small", "large", "stateful", "spares"])
 def test_the_examples_render_as_before(name: str, golden: Callable[[str, str], None]) -> None:
     rendered = made(example(name))
     golden(f"render/{name}/cib.xml", rendered.cib.content.decode())
@@ -24,7 +24,7 @@ def test_the_examples_render_as_before(name: str, golden: Callable[[str, str], N
             golden(f"render/{name}/{node}{path}", contents[path])
 
 
-@pytest.mark.parametrize("name", ["minimal", "small", "large", "stateful"])
+@pytest.mark.parametrize("name", ["minimal", "small", "large", "stateful", "spares"])
 def test_every_file_says_what_made_it(name: str) -> None:
     rendered = made(example(name))
     files = [rendered.cib, *(artefact for each in rendered.nodes.values() for artefact in each)]

@@ -12,11 +12,14 @@ from vimha.render.environment import comment, fill, plain
 from vimha.render.render import render
 from vimha.render.resources import build
 from vimha.render.schema import check_schema
-from vimha.site.model import Bmc, Bond, Fencing, Node, Plane, Policy, Role, Scale, Service, Site, Vip
+from vimha.site.model import Bmc, Bond, Fencing, Node, Plane, Policy, Role, Scale, Service, Site, Spares, Vip
 
 NAME = st.from_regex(r"[a-z][a-z0-9-]{0,30}", fullmatch=True)
 INTERFACE = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", fullmatch=True)
 PATH = st.from_regex(r"/[A-Za-z0-9._/+@=-]{1,40}", fullmatch=True)
+
+
+SPARES = st.builds(Spares, active=st.integers(1, 5), spare=st.integers(0, 5))
 
 
 @st.composite
@@ -51,9 +54,12 @@ def sites(draw: st.DrawFn) -> Site:
         vips={name: Vip.model_validate({"address": f"10.0.0.{100 + number}"})
               for number, name in enumerate(draw(st.lists(NAME, min_size=1, max_size=3, unique=True)))},
         services={
-            name: Service(policy=draw(st.none() | st.sampled_from(Policy)), port=9000 + number, config=draw(PATH))
+            name: Service(
+                policy=draw(st.none() | st.sampled_from(Policy) | SPARES), port=9000 + number, config=draw(PATH)
+            )
             for number, name in enumerate(services)
         },
+        vip_policy=draw(st.none() | SPARES),
     )  # fmt: skip
 
 
@@ -86,7 +92,7 @@ def test_xml_escapes_whatever_it_is_given() -> None:
     from vimha.render.cib import Cib, Op, Primitive
 
     evil = Primitive("id", "ocf:x:y", {"name": HOSTILE}, (Op("stop", 1),))
-    cib = Cib((), {}, {}, (), (evil,), (), (), (), (), (), ())
+    cib = Cib((), {}, {}, {}, (), (evil,), (), (), (), (), (), ())
     root = etree.fromstring(fill("cib/cib.xml.j2", xml=True, made_by=HOSTILE, cib=cib))
     value = root.findall(".//primitive/instance_attributes/nvpair")[0].get("value")
     assert value is not None and value.split() == HOSTILE.split(), "XML makes any white space in a value a blank"

@@ -26,7 +26,7 @@ def told(text: str) -> list[tuple[str, int]]:
     return [(finding.code, int(finding.where.partition(":")[2])) for finding in parse(text.encode(), "f").findings]
 
 
-@pytest.mark.parametrize("name", ["minimal", "small", "large"])
+@pytest.mark.parametrize("name", ["minimal", "small", "large", "spares"])
 def test_the_good_examples_have_no_finding(name: str) -> None:
     loaded = load(EXAMPLES / f"site-{name}.yaml")
     assert loaded.findings == []
@@ -80,7 +80,7 @@ def test_planes_are_inferred_from_the_first_full_node_with_good_addresses() -> N
     assert loaded.site.nodes["judge"].role is Role.ARBITER
 
 
-@pytest.mark.parametrize("name", ["minimal", "small", "large"])
+@pytest.mark.parametrize("name", ["minimal", "small", "large", "spares"])
 def test_a_dumped_site_loads_again(name: str) -> None:
     site = load_valid(EXAMPLES / f"site-{name}.yaml")
     again = parse(site.model_dump_json().encode(), "f")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from timing_sites import site
 
-from vimha.site.model import Site
+from vimha.site.model import Site, Spares
 from vimha.timing import formulas
 from vimha.timing.budget import budget
 from vimha.timing.model import Budget, Timings
@@ -136,6 +136,22 @@ def test_an_active_standby_api_cannot_meet_five_seconds_and_the_remedy_is_its_po
     assert "warm-standby" in finding.remedy
 
 
+def test_one_active_instance_pays_its_start_and_two_do_not() -> None:
+    one = site(services={"glance": {"policy": {"active": 1, "spare": 2}}})
+    assert "API start" in [term.name for term in solved(one)[1].named("node-power-loss").terms]
+    assert codes(one)[0] == "T002"
+    assert "two active instances" in check(one, *solved(one))[0].remedy
+    two = site(services={"glance": {"policy": {"active": 2, "spare": 1}}})
+    assert "API start" not in [term.name for term in solved(two)[1].named("node-power-loss").terms]
+    assert codes(two) == []
+
+
+def test_fewer_nodes_for_the_vips_give_a_survivor_more_to_take_over() -> None:
+    vips = {f"v{i}": {"address": f"10.0.0.{100 + i}"} for i in range(10)}
+    large = site(count=5, scale="large", vips=vips)
+    assert switchover_s(large) < switchover_s(large.model_copy(update={"vip_policy": Spares(active=2, spare=3)}))
+
+
 def test_an_objective_below_the_floor_names_the_floor_and_the_dominating_term() -> None:
     low = site("2s")
     timings, found = solved(low)
@@ -208,7 +224,7 @@ sites = st.builds(
     nodes=st.integers(2, 16),
     scale=st.sampled_from(["small", "large"]),
     bond=st.sampled_from([None, {}, {"miimon": "50ms"}, {"mode": "external"}]),
-    policy=st.sampled_from([None, "active-standby", "warm-standby", "all-active"]),
+    policy=st.sampled_from([None, "active-standby", "warm-standby", "all-active", {"active": 2, "spare": 1}]),
     off=st.integers(100, 20_000),
     vips=st.integers(1, 6),
 )

@@ -87,6 +87,9 @@ def objects(root: etree._Element) -> Iterator[tuple[Key, Facts]]:
     for pair in configuration.iterfind("crm_config/cluster_property_set/nvpair"):
         if pair.get("name") not in OWN_PROPERTIES:
             yield ("property", pair.get("name", "")), {"value": _spelled(pair.get("value", ""))}
+    for node in configuration.iterfind("nodes/node"):
+        for name, value in _pairs(node.iterfind("utilization")):
+            yield ("node capacity", f"{node.get('uname')} {name}"), {"value": value}
     for tag, kind in (("rsc_defaults", "resource default"), ("op_defaults", "operation default")):
         for name, value in _pairs(configuration.iterfind(f"{tag}/meta_attributes")):
             yield (kind, name), {"value": _spelled(value)}

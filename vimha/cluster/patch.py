@@ -3,7 +3,8 @@
 Invariant: a change is a patch that names the version which it was made from, and Pacemaker applies all of it or, when
 the configuration has changed since, nothing. (`cibadmin --replace --scope configuration` does not compare versions;
 `cibadmin --patch` does. A patch that names admin_epoch and epoch, but not num_updates, is indifferent to changes of
-the status, which on a living cluster never cease.) Nodes, and what Pacemaker writes itself, stay as they are.
+the status, which on a living cluster never cease.) Nodes, but for their capacity for VIPs, and what Pacemaker writes
+itself, stay as they are.
 """
 
 import tempfile
@@ -16,6 +17,7 @@ from vimha.cluster.diff import OWN_PROPERTIES
 from vimha.cluster.live import ANSWER_S, Version, version
 from vimha.errors import ProcessError, VimhaError
 from vimha.process import Runner, checked
+from vimha.render.spares import CAPACITY
 
 Element = etree._Element
 
@@ -32,6 +34,7 @@ def merged(live: Element, wanted: Element) -> Element:
     result = deepcopy(live)
     configuration, source = _configuration(result), _configuration(wanted)
     _merge_properties(configuration, source)
+    _merge_capacity(configuration, source)
     for section in (*OURS, *EXTRAS):
         new, old = source.find(section), configuration.find(section)
         if new is None and section in EXTRAS:
@@ -70,6 +73,23 @@ def _merge_properties(configuration: Element, source: Element) -> None:
         configuration.insert(0, section)
     else:
         configuration.replace(old, section)
+
+
+def _merge_capacity(configuration: Element, source: Element) -> None:
+    """Each node's capacity for VIPs becomes the site's; what else its utilization says is the operator's."""
+    wanted = {node.get("uname"): node.find("utilization") for node in source.iterfind("nodes/node")}
+    for node in configuration.iterfind("nodes/node"):
+        for old in node.findall("utilization"):
+            for pair in old.findall("nvpair"):
+                if pair.get("name") == CAPACITY:
+                    old.remove(pair)
+            if len(old) == 0:
+                node.remove(old)
+        new, kept = wanted.get(node.get("uname")), node.find("utilization")
+        if new is not None and kept is not None:
+            kept.extend(deepcopy(pair) for pair in new)
+        elif new is not None:
+            node.append(deepcopy(new))
 
 
 def make(old: Element, new: Element, run: Runner) -> bytes | None:

@@ -56,10 +56,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the site says that the CIB alone does not: nodes that only vote, and whether VIPs are to be spread."""
+    """What the site says that the CIB alone does not: nodes that only vote, whether VIPs are to be spread, and over how
+    many nodes (0: all that can hold them).
+    """
 
     arbiters: frozenset[str] = frozenset()
     spread: bool = False
+    over: int = 0
 
 
 FOREIGN = Expected()
@@ -160,7 +163,7 @@ def _placed(cib: Cib, formed: Formed, expected: Expected) -> Iterator[Finding]:
             yield rules.VIP_ON_ARBITER.finding(vip.id, f"it runs on {node}")
     if expected.spread and len(vips) > 1:
         holders = [node for vip in vips for node in formed.placement.get(vip.id, ())]
-        able = len(cib.nodes) - len(expected.arbiters)
+        able = expected.over or len(cib.nodes) - len(expected.arbiters)
         most = max((holders.count(node) for node in holders), default=0)
         if most > -(-len(vips) // max(1, able)):
             busy = max(holders, key=holders.count)

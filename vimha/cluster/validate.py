@@ -64,6 +64,7 @@ def check_rendered(
     expected = policy.Expected(
         frozenset(name for name, node in site.nodes.items() if node.role is Role.ARBITER),
         spread=site.scale is Scale.LARGE,
+        over=site.vip_nodes(),
     )
     return [*found, *_policy(cib, found, runner, installed, expected)]
 

@@ -23,7 +23,7 @@ class Op:
 class Primitive:
     """A resource: an agent as `standard:provider:type` (`stonith:type`), its parameters and operations.
 
-    `by_node`: parameters that a node has otherwise, by node.
+    `by_node`: parameters that a node has otherwise, by node. `utilization`: what it takes of its node's capacity.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Primitive:
     params: dict[str, str]
     ops: tuple[Op, ...]
     by_node: dict[str, dict[str, str]] = field(default_factory=dict)
+    utilization: dict[str, str] = field(default_factory=dict)
 
     @property
     def standard(self) -> str:
@@ -123,9 +124,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Cib:
-    """A whole configuration. `nodes` are (corosync's nodeid, name)."""
+    """A whole configuration. `nodes` are (corosync's nodeid, name); `capacity`: what resources can take of each."""
 
     nodes: tuple[tuple[int, str], ...]
+    capacity: dict[str, dict[str, str]]
     properties: dict[str, str]
     defaults: dict[str, str]
     fencing: tuple[Primitive, ...]

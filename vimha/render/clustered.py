@@ -32,7 +32,8 @@ def resources(site: Site, timings: Timings) -> Iterator[Clone]:
     if site.stateful:
         found.append(_health(site, timings))
     for child in found:
-        yield Clone(f"{child.id}-clone", child, len(site.full_nodes()))
+        members = site.instances_of(child.id) if child.id in site.stateful else len(site.full_nodes())
+        yield Clone(f"{child.id}-clone", child, members)
 
 
 def addresses(site: Site) -> dict[str, str]:

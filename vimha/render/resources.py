@@ -11,7 +11,7 @@ that moves the VIPs, and never a reason to stop or ban the watcher itself.
 
 from collections.abc import Iterator, Sequence
 
-from vimha.render import clustered, fencing
+from vimha.render import clustered, fencing, spares
 from vimha.render.cib import Cib, Clone, Colocation, Group, Location, Needs, Nowhere, Order, Primitive
 from vimha.render.operations import ops
 from vimha.site.model import Policy, Role, Scale, Site
@@ -43,6 +43,7 @@ def build(site: Site, timings: Timings) -> Cib:
     resources = (*front, *services, *ports)
     return Cib(
         nodes=tuple(enumerate(site.nodes, 1)),
+        capacity=spares.capacity(site),
         properties=_properties(site, timings),
         defaults={
             "resource-stickiness": STICKINESS,
@@ -94,6 +95,7 @@ def _properties(site: Site, timings: Timings) -> dict[str, str]:
         "cluster-delay": "10s",
         "load-threshold": "400%",
         "transition-delay": TRANSITION_DELAY,
+        **spares.properties(site),
     }
 
 
@@ -125,17 +127,17 @@ def _large(site: Site, timings: Timings) -> tuple[tuple[Primitive | Clone, ...],
     The order is kept only when both change together (a switchover): a haproxy that restarts must not take its VIP
     down and up with it.
     """
-    full = site.full_nodes()
     clone = _haproxies(site, timings)
     vips = tuple(_vip(site, name, timings) for name in site.vips)
     rules: list[Rule] = []
     for number, (name, vip) in enumerate(zip(site.vips, vips, strict=True)):
-        attribute, home = _attribute(site, site.plane_of(name)), full[number % len(full)]
+        attribute, home = _attribute(site, site.plane_of(name)), spares.home(site, number)
         rules += [
             Needs(f"{vip.id}.needs.{attribute}", vip.id, attribute),
-            Location(f"{vip.id}.prefers.{home}", vip.id, home, PREFERENCE),
             Colocation(f"{vip.id}.with.{clone.id}", vip.id, clone.id),
         ]
+        if home:
+            rules.append(Location(f"{vip.id}.prefers.{home}", vip.id, home, PREFERENCE))
     rules.append(Order(f"{clone.id}.then.vips", (clone.id,), tuple(vip.id for vip in vips)))
     alone = tuple(_service(site, name, timings) for name in site.services if _is_alone(site, name))
     fronts = site.fronts()
@@ -169,13 +171,13 @@ def _is_alone(site: Site, service: str) -> bool:
 
 
 def _services(site: Site, timings: Timings) -> Iterator[Clone]:
-    """The services that run on every full node. No order binds them to haproxy, which checks them itself: an API that
-    takes seconds to start on a returning node must hold up no VIP.
+    """The services that run on several full nodes; where those are not all, the others are spares, and any of them
+    takes the place of a lost one. No order binds them to haproxy, which checks them itself: an API that takes
+    seconds to start on a returning node must hold up no VIP.
     """
-    instances = len(site.full_nodes())
     for name in site.services:
         if not _is_alone(site, name):
-            yield Clone(f"{name}-clone", _service(site, name, timings), instances)
+            yield Clone(f"{name}-clone", _service(site, name, timings), site.instances_of(name))
 
 
 def _service(site: Site, name: str, timings: Timings) -> Primitive:
@@ -213,7 +215,9 @@ def _vip(site: Site, name: str, timings: Timings) -> Primitive:
         "arp_bg": "true",
     }
     by_node = {node: {"nic": nic} for node, nic in nics.items() if nic != common}
-    return Primitive(f"vip-{name}", "ocf:heartbeat:IPaddr2", params, ops(timings.vip), by_node)
+    return Primitive(
+        f"vip-{name}", "ocf:heartbeat:IPaddr2", params, ops(timings.vip), by_node, spares.utilization(site)
+    )
 
 
 def _attribute(site: Site, plane: str) -> str:

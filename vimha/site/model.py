@@ -313,8 +313,9 @@ class Site(Model):
         return 1 if declared.policy is Policy.ACTIVE_STANDBY else len(self.full_nodes())
 
     def vip_nodes(self) -> int:
-        """How many full nodes hold VIPs at once, where these are dealt out, while none is lost."""
-        return self.vip_policy.active if self.vip_policy else len(self.full_nodes())
+        """How many full nodes the VIPs of a large site are dealt out over; the first ones, while none is lost."""
+        full = len(self.full_nodes())
+        return min(self.vip_policy.active, full) if self.vip_policy else full
 
     @property
     def stateful(self) -> dict[str, Database | Messaging]:

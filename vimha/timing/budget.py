@@ -31,7 +31,7 @@ class Shape:
     vip_steps: int
     """VIPs that a take-over starts one after another on one node."""
     active_standby: bool
-    """Whether a service's only instance starts in a take-over."""
+    """Whether a service's only (or only active) instance starts in a take-over."""
     masked: bool
     """Whether a service has further instances that haproxy turns to."""
     database: bool
@@ -48,13 +48,12 @@ class Shape:
         """`site`'s shape."""
         full = [node for node in site.nodes.values() if node.role is Role.FULL]
         large = site.scale is Scale.LARGE
-        default = Policy.ALL_ACTIVE if large else Policy.WARM_STANDBY
-        policies = {service.policy or default for service in site.services.values()}
+        policies = {site.policy_of(name) for name in site.services}
         bond = site.bond
         return cls(
             large=large,
             nodes=len(site.nodes),
-            vip_steps=_rounds(len(site.vips), len(full)) if large else len(site.vips),
+            vip_steps=_rounds(len(site.vips), site.vip_nodes()) if large else len(site.vips),
             active_standby=Policy.ACTIVE_STANDBY in policies,
             masked=bool(policies - {Policy.ACTIVE_STANDBY}),
             database=site.database is not None,

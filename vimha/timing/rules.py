@@ -151,7 +151,8 @@ def _remedy(knob: str, lowest_s: float) -> str:
     raised = f"Raise `objective` to {show_ms(-(-round(lowest_s * 1000) // 500) * 500)} or more"
     ways = {
         "fencing.off_worst": "measure how long your BMCs take and set `fencing.off_worst` to it",
-        "services.*.policy": "give the service the policy warm-standby, so that a failover does not wait for its start",
+        "services.*.policy": "give the service the policy warm-standby, or two active instances, so that a failover"
+        " does not wait for its start",
         "nodes.*.fencing_delay": "add an arbiter node, so that no fencing delay is needed",
     }
     return f"{raised}, or {ways[knob]}." if knob in ways else f"{raised}."
