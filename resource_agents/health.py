@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from resource_agents.ocf.system import System
 
 DAEMON = __file__.removesuffix("/health.py") + "/endpoint/__main__.py"
+DONOR = {"yes": "inf", "no": "0"}
 
 
 class Health(Service):
@@ -46,10 +47,11 @@ class Health(Service):
             default="mysql",
         ),
         Parameter(
-            "donor", "seconds that a donor stays fit",
-            "How long a member that gives its state to a joiner still gets clients. An IST is over in 2 s and disturbs "
-            "nobody; an SST by rsync blocks them. For an SST method that does not (mariabackup): longer than it takes.",
-            default="3", kind="integer",
+            "donor", "whether a donor is fit",
+            "Whether a member that gives its state to a joiner still gets clients: yes, for an SST method that does "
+            "not block them (mariabackup); no; or for so many seconds: an IST is over in 2 s and disturbs nobody, an "
+            "SST by rsync blocks them.",
+            default="3",
         ),
         Parameter(
             "rabbitmq", "the broker's address",
@@ -80,6 +82,9 @@ class Health(Service):
         super().__init__(env, action, deadline, system)
         if self.target[2] != self.health_path:
             raise OcfError(CONFIGURED, f"parameter listen={self.values['listen']!r} has a path: expected ADDRESS:PORT")
+        donor = self.values["donor"]
+        if donor not in DONOR and not (donor.isascii() and donor.isdecimal()):
+            raise OcfError(CONFIGURED, f"parameter donor={donor!r} is neither yes nor no nor a number of seconds")
         if self.values["galera"] and not self.values["galera"].startswith("/"):
             raise OcfError(CONFIGURED, f"parameter galera={self.values['galera']!r} is not an absolute path")
         if not self.values["galera"] and not self.values["rabbitmq"]:
@@ -92,7 +97,7 @@ class Health(Service):
                 raise OcfError(CONFIGURED, f"parameter {name}: {error}") from error
 
     def command(self) -> list[str]:
-        donor = ["--donor", self.values["donor"]]
+        donor = ["--donor", DONOR.get(self.values["donor"], self.values["donor"])]
         galera = ["--galera", self.values["galera"], "--account", self.values["account"], *donor]
         management = ["--management", self.values["management"]] if self.values["management"] else []
         rabbitmq = ["--rabbitmq", self.values["rabbitmq"], *management]

@@ -6,6 +6,7 @@ the watch's to say.
 
 import time
 from contextlib import suppress
+from math import inf
 
 from resource_agents.amqp import handshake
 from resource_agents.endpoint.kept import Kept
@@ -30,7 +31,8 @@ class GaleraLook(Look):
 
     A member that gives its state to a joiner is a donor, for 1.3 to 1.9 s also when it only sends what the joiner
     missed (IST; measured, most of it is the script's); its clients do not notice, and should not be sent away by each
-    member that comes back. A copy of all data (SST by rsync) blocks them. So a donor stays fit for `donor_s`.
+    member that comes back. A copy of all data (SST) by rsync blocks them. So a donor stays fit for `donor_s`; infinite
+    for an SST method that blocks nobody.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class GaleraLook(Look):
             self._synced = None
             return said(error)
         now = self._clock()
-        if seen.synced:
+        if seen.synced or (self._donor_s == inf and seen.local_state == status.DONOR):
             self._synced = now
         reason = judge(seen, donor=self._synced is not None and now - self._synced <= self._donor_s)
         if reason:

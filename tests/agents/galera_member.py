@@ -30,8 +30,8 @@ class GaleraMember:
             "/usr/sbin/mariadbd", "--no-defaults", self._data, "--user=mysql", f"--socket={self.socket}",
             f"--bind-address={self.address}", f"--port={self.port}", "--skip-name-resolve",
             "--innodb-buffer-pool-size=32M", "--binlog-format=ROW", "--wsrep-on=ON",
-            "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-cluster-address=gcomm://", "--wsrep-new-cluster",
-            f"--wsrep-node-address={self.address}",
+            "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-cluster-address=gcomm://",
+            "--wsrep-new-cluster", f"--wsrep-node-address={self.address}",
             f"--wsrep-provider-options=gmcast.listen_addr=tcp://{self.address}:{free_port()};gcache.size=16M",
         ]  # fmt: skip
         with self._log.open("w") as log:

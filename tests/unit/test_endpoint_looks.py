@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,8 @@ class FakeConnections:
         return answer
 
 
-def look(clock: Callable[[], float] = lambda: 100.0) -> GaleraLook:
-    return GaleraLook("/run/sock", "mysql", donor_s=3.0, clock=clock)
+def look(clock: Callable[[], float] = lambda: 100.0, donor_s: float = 3.0) -> GaleraLook:
+    return GaleraLook("/run/sock", "mysql", donor_s=donor_s, clock=clock)
 
 
 DONOR, JOINED = status(2, "Donor/Desynced"), status(3, "Joined")
@@ -91,6 +92,13 @@ def test_a_member_that_was_synced_stays_fit_for_a_while_as_a_donor(
     for now, _ in steps:  # noqa: B007 (the look's clock)
         found.append(seen() == "")
     assert found == fit
+
+
+def test_where_nothing_blocks_a_donor_it_is_fit_as_long_as_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 100))
+    FakeConnections(monkeypatch, JOINED, DONOR, DONOR, JOINED, status(1, "Joining"), JOINED)
+    seen = look(lambda: next(clock), inf)
+    assert [seen() for _ in range(6)] == ["Joined (3)", "", "", "", "Joining (1)", "Joined (3)"]
 
 
 def test_one_connection_serves_all_looks(monkeypatch: pytest.MonkeyPatch) -> None:
