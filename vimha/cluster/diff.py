@@ -87,9 +87,7 @@ def objects(root: etree._Element) -> Iterator[tuple[Key, Facts]]:
     for pair in configuration.iterfind("crm_config/cluster_property_set/nvpair"):
         if pair.get("name") not in OWN_PROPERTIES:
             yield ("property", pair.get("name", "")), {"value": _spelled(pair.get("value", ""))}
-    for node in configuration.iterfind("nodes/node"):
-        for name, value in _pairs(node.iterfind("utilization")):
-            yield ("node capacity", f"{node.get('uname')} {name}"), {"value": value}
+    yield from _capacities(configuration)
     for tag, kind in (("rsc_defaults", "resource default"), ("op_defaults", "operation default")):
         for name, value in _pairs(configuration.iterfind(f"{tag}/meta_attributes")):
             yield (kind, name), {"value": _spelled(value)}
@@ -108,6 +106,12 @@ def objects(root: etree._Element) -> Iterator[tuple[Key, Facts]]:
     for section in ("alerts", "tags", "acls"):
         for entry in configuration.iterfind(f"{section}/*"):
             yield (section.rstrip("s"), entry.get("id", "")), {"content": canonical(entry)}
+
+
+def _capacities(configuration: etree._Element) -> Iterator[tuple[Key, Facts]]:
+    for node in configuration.iterfind("nodes/node"):
+        for name, value in _pairs(node.iterfind("utilization")):
+            yield ("node capacity", f"{node.get('uname')} {name}"), {"value": value}
 
 
 def _attributes(element: etree._Element) -> Facts:
