@@ -73,7 +73,7 @@ class Member:
             raise OcfError(GENERIC, "recovering the database did not end in time: give start a longer time-out")
         position = parse_recovered(said)
         if code or position is None:
-            raise failure(said, "the database cannot be recovered")
+            raise failure(said, "the database cannot be recovered (if its data are lost, empty the datadir for a copy)")
         return self.datadir.word(saved, position)
 
     def launch(self, word: Word, *, bootstrap: bool) -> None:

@@ -1,0 +1,201 @@
+"""The galera and garbd agents on a made-up host: what they take files, logs and connections for. The rest is real, in
+tests/agents.
+"""
+
+from pathlib import Path
+
+import pytest
+from fake_host import FakeHost
+
+from resource_agents.galera import Galera
+from resource_agents.garbd import connected
+from resource_agents.ocf import runtime
+from resource_agents.ocf.agent import CONFIGURED, DEGRADED, GENERIC, INSTALLED, NOT_RUNNING, OK, OcfError
+from resource_agents.ocf.attribute import Attribute
+from resource_agents.wsrep.datadir import Datadir
+from resource_agents.wsrep.member import failure, parse_client, parse_members
+from resource_agents.wsrep.state import NIL, Saved, parse_saved, render_saved
+from resource_agents.wsrep.word import ALONE, BLANK, EMPTY, STATE, TORN, Word, encode
+
+U1, U2 = "3655aefa-e65e-11f1-9d62-83c42b644701", "2c0cdedd-e65e-11f1-9d62-83c42b644701"
+ME = "36557053-e65e-11f1-8708-83b80f3f4594"
+VIEW = f"my_uuid: {ME}\n#vwbeg\nview_id: 3 {ME} 7\nbootstrap: 0\nmember: {ME} 0\n#vwend\n"
+DATA = "/var/lib/mysql"
+SEEN = 'name="vimha-galera" host="{}" value="{}"\n'
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    host = FakeHost(tmp_path)
+    (tmp_path / "var/lib/mysql").mkdir(parents=True)
+    return host
+
+
+@pytest.fixture
+def datadir(host: FakeHost) -> Datadir:
+    return Datadir(host, DATA, "")
+
+
+def act(host: FakeHost, action: str, interval: str = "1000", **parameters: str) -> tuple[int, str]:
+    env = {f"OCF_RESKEY_{name}": value for name, value in {"members": "c1=10.0.0.1 c2=10.0.0.2", **parameters}.items()}
+    env |= {"OCF_RESKEY_CRM_meta_interval": interval, "OCF_RESKEY_CRM_meta_on_node": "c1", "HA_LOGFACILITY": "none"}
+    return runtime.invoke(Galera, action, env, host)
+
+
+def save(host: FakeHost, uuid: str = U1, seqno: int = -1, safe: bool = False) -> None:
+    host.put(f"{DATA}/grastate.dat", render_saved(Saved(uuid, seqno, safe)))
+
+
+@pytest.mark.parametrize(
+    ("grastate", "recovered", "schema", "kind"),
+    [(U1, (U1, 7), True, STATE), (U1, (NIL, -1), True, STATE), ("", (U1, 7), True, STATE), ("", (NIL, -1), True, ALONE),
+     ("", (NIL, -1), False, EMPTY), (NIL, (NIL, -1), False, BLANK), (NIL, (U1, 7), True, TORN)],
+)  # fmt: skip
+def test_what_a_datadir_holds(
+    host: FakeHost, grastate: str, recovered: tuple[str, int], schema: bool, kind: str
+) -> None:
+    datadir = Datadir(host, DATA, "")
+    host.put(f"{DATA}/mysql/user.frm", "")
+    if schema:
+        host.put(f"{DATA}/app/t.ibd", "")
+    if grastate:
+        save(host, grastate)
+    word = datadir.word(datadir.saved(), recovered)
+    assert (word.kind, word.uuid == U1) == (kind, kind == STATE)
+
+
+def test_a_lost_grastate_is_made_again_so_that_no_full_copy_is_needed(host: FakeHost, datadir: Datadir) -> None:
+    datadir.word(None, (U1, 7))
+    saved = parse_saved(host.read(f"{DATA}/grastate.dat") or "")
+    assert (saved.uuid, saved.seqno, saved.safe) == (U1, -1, False)
+
+
+def test_two_clusters_in_one_datadir_are_refused(host: FakeHost, datadir: Datadir) -> None:
+    save(host, U2)
+    with pytest.raises(OcfError, match="one of them was copied here") as caught:
+        datadir.word(datadir.saved(), (U1, 7))
+    assert caught.value.code == INSTALLED
+
+
+def test_our_own_safe_to_bootstrap_does_not_outlive_the_election(host: FakeHost, datadir: Datadir) -> None:
+    save(host)
+    host.put(f"{DATA}/gvwstate.dat", VIEW)
+    datadir.elect(Word("claim", kind=STATE, uuid=U1, seqno=7))
+    assert "safe_to_bootstrap: 1" in (host.read(f"{DATA}/grastate.dat") or "")
+    again = datadir.saved()
+    assert again is not None
+    assert not again.safe
+    assert "safe_to_bootstrap: 0" in (host.read(f"{DATA}/grastate.dat") or "")
+    view, restorable = datadir.view()
+    assert view is not None
+    assert (view.me, restorable) == (ME, False)
+    datadir.elect(Word("claim", kind=STATE, uuid=U1, seqno=7))
+    save(host, safe=True)
+    datadir.settle()
+    settled = datadir.saved()
+    assert settled is not None
+    assert settled.safe, "Galera wrote it itself since"
+
+
+def test_a_view_is_put_back_only_where_none_is(host: FakeHost, datadir: Datadir) -> None:
+    datadir.restore_view("garbage")
+    assert host.names(DATA) == []
+    datadir.restore_view(VIEW)
+    assert datadir.view()[1]
+    datadir.restore_view(VIEW.replace("7\n", "8\n"))
+    view, _ = datadir.view()
+    assert view is not None
+    assert view.number == 7
+
+
+def test_only_what_holds_nothing_is_empty(host: FakeHost, datadir: Datadir) -> None:
+    assert datadir.empty()
+    host.put(f"{DATA}/lost+found/x", "")
+    assert datadir.empty()
+    datadir.begin_install()
+    host.put(f"{DATA}/ibdata1", "")
+    assert datadir.empty(), "an initialisation that did not end is done again"
+    datadir.end_install()
+    assert not datadir.empty()
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "reason"),
+    [("[ERROR] mariadbd: unknown variable 'x=1'", INSTALLED, "wrong configuration: mariadbd: unknown variable 'x=1'"),
+     ("[ERROR] Bind on TCP/IP port. Got error: 98: Address already in use", INSTALLED, "port in use"),
+     ("[ERROR] InnoDB: Error number 28 means 'No space left on device'", INSTALLED, "disk full"),
+     ("[ERROR] WSREP: failed to open gcomm backend connection: 110", GENERIC, "it ended: WSREP: failed to open"),
+     ("Segmentation fault", GENERIC, "it ended: Segmentation fault"), ("", GENERIC, "it ended: it gave no reason")],
+)  # fmt: skip
+def test_why_mariadbd_ended(line: str, code: int, reason: str) -> None:
+    error = failure(f"2026-11-22 [Note] fine\n2026-11-22 {line}\n[ERROR] Aborting\n" if line else "", "it ended")
+    if "Segmentation" in line:
+        error = failure(f"{line}\n", "it ended")
+    assert (error.code, error.reason.startswith(reason)) == (code, True), error.reason
+
+
+def test_credentials_are_read_from_their_section() -> None:
+    text = "[mysqld]\nuser=mysql\n[client]\n# comment\nuser = watcher\npassword = 'a=b #c'\n"
+    assert parse_client(text) == {"user": "watcher", "password": "a=b #c"}
+    assert parse_members("c1=10.0.0.1  c2=fd00::2") == {"c1": "10.0.0.1", "c2": "fd00::2"}
+
+
+@pytest.mark.parametrize("wrong", [{"members": "c1"}, {"members": "=x"}, {"socket": "s"}, {"patience": "-1"}])
+def test_parameters_that_are_wrong_everywhere(host: FakeHost, wrong: dict[str, str]) -> None:
+    assert act(host, "start", **wrong)[0] == CONFIGURED
+    assert act(host, "stop", **wrong)[0] == OK
+    assert act(host, "monitor", "0", **wrong)[0] == NOT_RUNNING
+
+
+def test_a_monitor_goes_on_with_an_election_and_a_probe_does_not(host: FakeHost) -> None:
+    word = Word("elect", kind=STATE, uuid=U1, seqno=7)
+    Attribute(host, "vimha-galera").publish(encode(word), 1)
+    host.answers["attrd_updater"] = (0, SEEN.format("c1", encode(word)))
+    code, reason = act(host, "monitor")
+    assert code == DEGRADED
+    assert reason == (
+        f"waits for c2, which may be ahead of c1 ({U1}:7). If that cannot come, decide that c1 begins: "
+        f"attrd_updater --name vimha-galera-bootstrap --update {U1}:7 --node c1 --private"
+    )
+    assert act(host, "monitor", "0") == (NOT_RUNNING, "")
+
+
+def test_nobody_decides_before_the_attribute_daemon_shows_its_own_word(host: FakeHost) -> None:
+    word = Word("elect", kind=STATE, uuid=U1, seqno=7, safe=True)
+    Attribute(host, "vimha-galera").publish(encode(word), 1)
+    for answer in ((0, ""), (102, "not connected"), (0, SEEN.format("c1", encode(word.said("join"))))):
+        host.answers["attrd_updater"] = answer
+        code, reason = act(host, "monitor")
+        assert (code, "own state" in reason) == (DEGRADED, True)
+    assert not any("mariadbd" in kind for kind in host.kinds())
+
+
+def test_a_member_that_was_synced_and_is_gone_is_not_running(host: FakeHost) -> None:
+    Attribute(host, "vimha-galera").publish(encode(Word("primary", kind=STATE, uuid=U1)), 1)
+    assert act(host, "monitor") == (NOT_RUNNING, "no such process")
+
+
+def test_attributes_of_all_nodes_are_read(host: FakeHost) -> None:
+    text = SEEN.format("c1", "elect,kind=state") + SEEN.format("c2", "") + "garbage\n" + SEEN.format("c3", "join")
+    host.answers["attrd_updater"] = (0, text)
+    assert Attribute(host, "vimha-galera").seen(1) == {"c1": "elect,kind=state", "c3": "join"}
+    host.answers["attrd_updater"] = (105, "attrd_updater: no such attribute\n")
+    assert Attribute(host, "vimha-galera").seen(1) == {}
+    host.answers["attrd_updater"] = (102, "not connected\n")
+    with pytest.raises(OSError, match="not connected"):
+        Attribute(host, "vimha-galera").seen(1)
+
+
+def test_a_private_attribute_stays_out_of_the_cib(host: FakeHost) -> None:
+    Attribute(host, "vimha-galera", private=True).publish("x", 1)
+    assert host.kinds() == ["attrd_updater --name vimha-galera --update x --private"]
+
+
+def test_an_arbiters_connections() -> None:
+    head = "  sl  local_address rem_address   st tx_queue\n"
+    row = "   0: 0B094D0A:{} 0C094D0A:{} {} 00000000:00000000\n"
+    assert connected(head + row.format("11D7", "C001", "01"))
+    assert connected(head + row.format("C001", "11D7", "01"))
+    assert not connected(head + row.format("11D7", "0000", "0A"))
+    assert not connected(head + row.format("1F90", "C001", "01"))
+    assert not connected("")
