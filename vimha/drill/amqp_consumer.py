@@ -40,7 +40,7 @@ class Consumer:
         while True:
             try:
                 link = await amqp_link.connect(self._order)
-                await amqp_link.declare(link, fresh=True)
+                await amqp_link.make_queue(link)
             except OSError:
                 await asyncio.sleep(PAUSE_S)
                 continue

@@ -19,6 +19,8 @@ CONNECT_S = 0.3
 """Linux sends a lost SYN again only after 1 s: a longer wait would not find the broker sooner (see probes)."""
 OPEN_S = 1.0
 """TCP, AMQP handshake and channel: 20 ms on an idle broker, several times that on one that just started."""
+ANSWER_S = 5.0
+"""How long the broker's answer to a declaration is waited for: it asks its peers."""
 HEARTBEAT_S = 2
 """The broker gives a client up after two of these and delivers again what that had not acknowledged."""
 QUEUE = "vimha-drill"
@@ -90,14 +92,13 @@ async def connect(order: Order) -> Link:
     return Link(connection, channel, lost)
 
 
-async def declare(link: Link, *, fresh: bool = False) -> None:
-    """Declare the drill's quorum queue; `fresh`: after deleting what is there. OSError when the broker will not."""
-    if fresh:
-        await answered(link, lambda done: link.channel.queue_delete(QUEUE, callback=done))
+async def make_queue(link: Link) -> None:
+    """Make the drill's quorum queue, empty, whatever is there; OSError when the broker will not."""
+    await answered(link, lambda done: link.channel.queue_delete(QUEUE, callback=done))
     await answered(link, lambda done: link.channel.queue_declare(QUEUE, durable=True, arguments=QUORUM, callback=done))
 
 
-async def answered(link: Link, call: Any, timeout_s: float = 5.0) -> None:
+async def answered(link: Link, call: Any, timeout_s: float = ANSWER_S) -> None:
     """Make `call` (which takes the callback) and wait for the broker's answer; OSError when none comes."""
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 

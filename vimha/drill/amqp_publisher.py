@@ -104,9 +104,10 @@ class Publisher:
         self._give_up("no confirm in time")
 
     async def _prepare(self, link: Link) -> None:
-        """Declare the queue and ask for confirms, which are about what was published on this very link."""
+        """Ask for confirms, which are about what was published on this very link. The queue is there already: the
+        consumer made it, and a second declaration could make a lost one anew.
+        """
         tags = Tags()
-        await amqp_link.declare(link)
         await amqp_link.answered(
             link, lambda done: link.channel.confirm_delivery(lambda f: self._answered(tags, f.method), callback=done)
         )
