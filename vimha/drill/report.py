@@ -28,10 +28,9 @@ def class_of(outcome: Outcome, budget: Budget) -> FaultClass | None:
 
 def lost_writes(outcomes: Sequence[Outcome]) -> str:
     """How many acknowledged writes were lost in all rounds that could be audited, in words, or why none could."""
-    audited = [entry.lost_writes for outcome in outcomes for entry in outcome.rounds if entry.lost_writes is not None]
-    if not audited:
-        return LOST_WRITES
-    return f"{sum(audited)}, after every one was looked for on every member in {len(audited)} rounds"
+    rounds = sum(entry.lost_writes is not None for outcome in outcomes for entry in outcome.rounds)
+    lost = sum(outcome.lost_writes or 0 for outcome in outcomes)
+    return f"{lost}, after every one was looked for on every member in {rounds} rounds" if rounds else LOST_WRITES
 
 
 def render(outcomes: Sequence[Outcome], budget: Budget, made: str) -> str:

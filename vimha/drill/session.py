@@ -128,7 +128,8 @@ def write_report(path: Path, outcomes: Sequence[Outcome], allowed: Budget) -> No
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """The summary for people: measured beside budget, a line per drill, and below it why a drill is no pass."""
-    rows = [("fault", "rounds", "p50", "worst", "budget typical", "budget worst", "split brain", "verdict")]
+    head = "fault|rounds|p50|worst|budget typical|budget worst|split brain|lost writes|verdict"
+    rows = [tuple(head.split("|"))]
     rows += [
         (
             outcome.fault,
@@ -138,6 +139,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
             _seconds(outcome.budget_typical_s),
             _seconds(outcome.budget_worst_s),
             "YES" if outcome.split_brain else "none",
+            "-" if outcome.lost_writes is None else str(outcome.lost_writes),
             outcome.verdict,
         )
         for outcome in outcomes

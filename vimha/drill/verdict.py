@@ -173,6 +173,12 @@ class Outcome:
     def split_brain(self) -> bool:
         return any(entry.split_brain for entry in self.rounds)
 
+    @property
+    def lost_writes(self) -> int | None:
+        """Acknowledged writes lost in all rounds that were audited; None when none was."""
+        audited = [entry.lost_writes for entry in self.rounds if entry.lost_writes is not None]
+        return sum(audited) if audited else None
+
     def as_dict(self) -> dict[str, Any]:
         """The stable JSON shape of `vimha drill run --format json`; keys are only ever added."""
         return {
