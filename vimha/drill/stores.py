@@ -106,6 +106,23 @@ class Database:
         of the cluster's synchronized members."""
         return parse_member(self.sql(runner, READ))
 
+    def members(self) -> tuple[dict[str, Member], dict[str, str]]:
+        """What every node holds, and of those that are no synchronized members within `settle_s`, why not."""
+        found: dict[str, Member] = {}
+        silent = dict.fromkeys(self.runners, "")
+        end = time.monotonic() + self.settle_s
+        while silent:
+            for node in list(silent):
+                try:
+                    found[node] = self.member(self.runners[node])
+                    del silent[node]
+                except VimhaError as error:
+                    silent[node] = error.message
+            if time.monotonic() > end:
+                break
+            time.sleep(POLL_S if silent else 0)
+        return found, silent
+
 
 READ = f"""
 SET SESSION wsrep_sync_wait = 1;
@@ -147,7 +164,14 @@ class DatabaseBooks:
             f"CREATE OR REPLACE TABLE {DATABASE}.{TABLE} (id BIGINT PRIMARY KEY, note VARCHAR(40) NOT NULL)"
             " ENGINE=InnoDB;"
         )
-        self._uuid = parse_member(self._database.everywhere(READ)).uuid
+        members, silent = self._database.members()
+        if silent or len({member.uuid for member in members.values()}) != 1:
+            told = [
+                *(f"{node}: {why}" for node, why in silent.items()),
+                *(f"{n}: {m.uuid}" for n, m in members.items()),
+            ]
+            raise VimhaError(f"the database is not whole before the fault: {', '.join(told)}", "See vimha status.")
+        self._uuid = next(iter(members.values())).uuid
         order = asdict(_order(self._database.front, password, self._work / "sql.password"))
         log = self._work / "sql"
         self._writer = Recorder("vimha.drill.sql_writer", [json.dumps(order)], log, self._netns)
@@ -173,17 +197,7 @@ class DatabaseBooks:
     def settle(self) -> Audit:
         self._writer.stop()
         self.read()
-        members: dict[str, Member] = {}
-        silent = dict.fromkeys(self._database.runners, "")
-        end = time.monotonic() + self._database.settle_s
-        while silent and time.monotonic() < end:
-            for node in list(silent):
-                try:
-                    members[node] = self._database.member(self._database.runners[node])
-                    del silent[node]
-                except VimhaError as error:
-                    silent[node] = error.message
-            time.sleep(POLL_S if silent else 0)
+        members, silent = self._database.members()
         found = audit_rows(self._ledger, members, self._uuid)
         return Audit(found.lost, found.problems + tuple(f"{n} cannot be read: {why}" for n, why in silent.items()))
 
