@@ -1,16 +1,18 @@
 """The writing clients' rhythm and bookkeeping, on a clock of the test's own."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_lab import SITE, STATEFUL
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vimha.drill.amqp_publisher import Tags
 from vimha.drill.ledger import Outcome
 from vimha.drill.sql_writer import INTERVAL_S, write
-from vimha.drill.stores import READ, Front, Messaging, parse_member
+from vimha.drill.stores import READ, Database, Front, Messaging, lacking, parse_member
 from vimha.errors import VimhaError
 from vimha.process import Result
 
@@ -95,3 +97,33 @@ def test_the_leader_of_the_drills_queue_is_found_past_a_broker_that_is_down() ->
     assert Messaging(Front("10.0.0.1", 5672), runners).leader() == "c3"
     with pytest.raises(VimhaError, match="no broker leads"):
         Messaging(Front("10.0.0.1", 5672), {"c1": broker(69, "")}).leader()
+
+
+def members(*states: str) -> dict[str, Any]:
+    return {f"c{n}": broker(0, ANSWER.format(state=state, status="Primary")) for n, state in enumerate(states, 1)}
+
+
+def test_a_round_begins_only_on_a_whole_database(tmp_path: Path) -> None:
+    database = Database(Front("10.0.0.1", 3306), members("Synced", "Donor/Desynced"), settle_s=0)
+    with pytest.raises(VimhaError, match="not whole before the fault: c2: it is Donor"):
+        database.open("ns", tmp_path).__enter__()
+    two = members("Synced", "Synced")
+    two["c2"] = broker(0, ANSWER.format(state="Synced", status="Primary").replace("6f5e", "77aa"))
+    with pytest.raises(VimhaError, match="c1: 6f5e, c2: 77aa"):
+        Database(Front("10.0.0.1", 3306), two, settle_s=0).open("ns", tmp_path).__enter__()
+
+
+def test_a_node_is_whole_when_its_member_is_synchronized_and_its_broker_has_started() -> None:
+    answers = {"mariadb": "wsrep_local_state_comment\tSynced\n", "rabbitmqctl": ""}
+    codes = {"rabbitmqctl": 0}
+
+    def node(argv: list[str], **_: object) -> Result:
+        return Result(tuple(argv), codes.get(argv[0], 0), answers[argv[0]], "")
+
+    runner: Any = node
+    assert lacking(STATEFUL, "c1", runner) == ""
+    assert lacking(SITE, "c1", runner) == ""
+    codes["rabbitmqctl"] = 69
+    assert "broker" in lacking(STATEFUL, "c1", runner)
+    answers["mariadb"] = "wsrep_local_state_comment\tJoiner\n"
+    assert "Joiner" in lacking(STATEFUL, "c1", runner)
