@@ -15,6 +15,7 @@ from resource_agents.ocf.agent import (
     CONFIGURED,
     DEGRADED,
     GENERIC,
+    INSTALLED,
     NOT_RUNNING,
     OK,
     Action,
@@ -106,7 +107,7 @@ class RabbitMQ(Agent):
             self.target = parse_target(self.values["amqp"])
             self.members = parse_members(self.values["members"])
         except ValueError as error:
-            raise OcfError(CONFIGURED, f"parameter {error}") from error
+            raise OcfError(CONFIGURED, f"parameter amqp or members: {error}") from error
         self.node = env.get("OCF_RESKEY_CRM_meta_on_node") or system.node_name()
         self.folder = f"/run/vimha/{self.instance}.d"
         self.attribute = Attribute(system, self.values["attribute"], private=True)
@@ -121,6 +122,8 @@ class RabbitMQ(Agent):
         """Have the broker come up; 0 when it serves, or is under way after `patience` seconds."""
         if self.helper.find() is None and not (self.vm.find() and self._published("up") and not self._sick(LOOK_S)):
             self._check()
+            self._repeat_refusal()
+            self.attribute.forget()
             self._tell(DEGRADED, "comes up")
             self._leave_helper()
         end = self.deadline.sooner(float(self.values["patience"]))
@@ -138,8 +141,9 @@ class RabbitMQ(Agent):
         process = self.vm.find()
         hung = process is not None and not process.frozen and self._hung()
         self.vm.stop(0.0 if hung else GRACE_S, self.deadline)
-        for path in (f"{self.folder}/state", f"{self.folder}/formation.pid", f"{self.folder}/paused"):
-            self.system.remove(path)
+        kept = () if self._told()[0] == INSTALLED else ("state",)
+        for name in ("formation.pid", "paused", *kept):
+            self.system.remove(f"{self.folder}/{name}")
         for trouble in self.attribute.clear(min(ASK_S, self.deadline.left() / 2)):
             log(self.env, self.name, ERROR, f"{self.values['attribute']} may be left behind: {trouble}")
         return OK
@@ -259,6 +263,16 @@ class RabbitMQ(Agent):
 
         return Broker(self.system, {**self.values, "pid": self.values["pid"]}, self.members, self.node, self.folder)
 
+    def _repeat_refusal(self) -> None:
+        """What was found wrong with this node after start had returned: a monitor could only say "failed" (1) of it.
+
+        Once: the start after that tries again, for by then an operator has been here.
+        """
+        code, reason = self._told()
+        if code == INSTALLED:
+            self.system.remove(f"{self.folder}/state")
+            raise OcfError(code, reason)
+
     def _leave_helper(self) -> None:
         """Fork the process that brings the broker up; it lives on when this action ends."""
         from resource_agents.amqp.formation import Formation
@@ -299,10 +313,10 @@ def parse_members(text: str) -> dict[str, str]:
         name, _, address = word.partition("=")
         numbers = address.split(".")
         if not name or len(numbers) != 4 or not all(each.isdecimal() and int(each) < 256 for each in numbers):
-            raise ValueError(f"members: {word!r} is not NAME=IPv4-ADDRESS")
+            raise ValueError(f"{word!r} is not NAME=IPv4-ADDRESS")
         members[name] = address
     if not members:
-        raise ValueError("members names no node: expected NAME=IPv4-ADDRESS ...")
+        raise ValueError("it names no node: expected NAME=IPv4-ADDRESS ...")
     return members
 
 
