@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.usefixtures("installed"),
     pytest.mark.skipif(not shutil.which("garbd"), reason="needs galera-arbitrator-4 and mariadb-server"),
 ]
-WHOLE_S = 60.0
+WHOLE_S = 180.0
 
 
 @pytest.fixture(scope="module")
