@@ -25,7 +25,7 @@ from resource_agents.ocf.attribute import Attribute
 from resource_agents.ocf.process import Process
 from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
-from resource_agents.wsrep.election import Bootstrap, Refuse, Wait, confirmed, decide
+from resource_agents.wsrep.election import Bootstrap, Decision, Refuse, Wait, confirmed, decide
 from resource_agents.wsrep.member import Member, Unreadable, parse_members
 from resource_agents.wsrep.status import DONOR, Status
 from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, Word, decode, encode
@@ -187,12 +187,11 @@ class Galera(Agent):
         seen = self._seen(word)
         if self.node not in seen:
             return "waits for Pacemaker's attribute daemon to show this node's own state"
-        forced = self._forced(word)
-        decision = decide(self.node, list(self.members), seen, forced=forced)
+        decision, forced = self._decide(word, seen)
         if isinstance(decision, Refuse):
             raise OcfError(INSTALLED, decision.reason)
         if isinstance(decision, Wait):
-            return self._with_remedy(decision.reason, word, seen)
+            return decision.reason
         said = word.said(CLAIM if isinstance(decision, Bootstrap) else JOIN)
         self._say(said)
         seen = self._heard(said)
@@ -331,15 +330,20 @@ class Galera(Agent):
         except OSError:
             return False
 
-    def _with_remedy(self, reason: str, word: Word, seen: "Mapping[str, Word]") -> str:
-        """`reason`, and how the operator can decide otherwise, if that is for this node."""
-        if not isinstance(decide(self.node, list(self.members), seen, forced=True), Bootstrap):
-            return reason
+    def _decide(self, word: Word, seen: "Mapping[str, Word]") -> tuple[Decision, bool]:
+        """What to do, and whether the operator chose it; a wait tells how, if that can be chosen for this node."""
+        members = list(self.members)
+        decision = decide(self.node, members, seen)
+        choice = decide(self.node, members, seen, forced=True)
+        if not (isinstance(decision, Wait) and isinstance(choice, Bootstrap)):
+            return decision, False
+        if self._forced(word):
+            return choice, True
         name = f"{self.values['attribute']}-bootstrap"
-        return (
-            f"{reason}. If that cannot come, decide that {self.node} begins: "
+        return Wait(
+            f"{decision.reason}. If that cannot come, decide that {self.node} begins: "
             f"attrd_updater --name {name} --update {word.position} --node {self.node} --private"
-        )
+        ), False
 
     # Progress, kept between actions: what was reached, when, and how many tries have ended.
 

@@ -15,6 +15,7 @@ everywhere (Pacemaker's attrd on corosync's CPG), so that whoever sees its own w
      the primary component; or (b) all members of the last view that anybody present knows: whoever committed later
      was in a later view, of which a majority was in this one; or (c) all configured nodes, each with a state.
      So a partition that cannot see a candidate can itself not satisfy any of the three.
+3 alone keeps both promises in the model; 2 is a second lock, should what 3 rests on be wrong somewhere.
 Assumed of Galera: what is acknowledged was delivered to all members of the view, and who survives into the next view
 has applied it there. tests/unit/test_wsrep_model.py explores the interleavings and crash points.
 """
