@@ -181,6 +181,21 @@ def test_spares_take_over_after_many_losses_and_returns(seed: int) -> None:
 
 
 @needs_pacemaker
+@pytest.mark.parametrize("of", [site(5, 3, 3), site(3, 2, 1, "small")], ids=["large", "small"])
+def test_a_spare_starts_instances_after_the_vips(of: Site) -> None:
+    """On a busy node Pacemaker starts one resource at a time."""
+    (lost,) = formed(of).placement["vip-v0"]
+    _, transition = lose(formed(of).root, lost)
+    assert [each.resource for each in transition.actions if each.resource == "vip-v0"]
+    first, then = (
+        ids(tree(of), f"//resource_set[@id='spares.last.{side}']/resource_ref") for side in ("first", "then")
+    )
+    assert first == ([f"vip-{name}" for name in of.vips] if len(of.vips) > 1 else ["front"])
+    assert then == [*(f"{name}-clone" for name in of.services), "database-clone"]
+    assert ids(tree(of), "//rsc_order[@id='spares.last']/@symmetrical") == ["false"]
+
+
+@needs_pacemaker
 def test_spares_of_a_small_site_take_over_too() -> None:
     of = site(3, 2, 1, "small")
     assert len(formed(of).placement["s0"]) == 2

@@ -65,8 +65,10 @@ def build(site: Site, timings: Timings) -> Cib:
         orders=(
             *(rule for rule in front_rules if isinstance(rule, Order)),
             *_orders(front, services, ports, fencing.devices(site, timings)),
+            *_spares_last(site, services),
         ),
         levels=fencing.levels(site),
+        alerts=clustered.alerts(site),
     )  # fmt: skip
 
 
@@ -164,6 +166,17 @@ def _orders(
         yield Order(
             "devices.last", tuple(each.id for each in front), tuple(each.id for each in devices), both_ways=False
         )
+
+
+def _spares_last(site: Site, services: Sequence[Resource]) -> Iterator[Order]:
+    """An instance that a spare starts in a take-over comes after the VIPs: a busy node starts one resource at a time
+    (Pacemaker's throttling), and an API takes seconds.
+    """
+    full = len(site.full_nodes())
+    late = tuple(each.id for each in services if isinstance(each, Clone) and each.instances < full)
+    vips = (FRONT,) if site.scale is Scale.SMALL else tuple(f"vip-{name}" for name in site.vips)
+    if late:
+        yield Order("spares.last", vips, late, both_ways=False)
 
 
 def _is_alone(site: Site, service: str) -> bool:
