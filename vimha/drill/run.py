@@ -247,9 +247,10 @@ class Drill:
         """
         started = self.tools.clock()
         helped = started
-        while self.tools.health():
+        while found := self.tools.health():
             now = self.tools.clock()
             if now > started + HEALTHY_S:
+                self.tools.say(f"after {HEALTHY_S:g} s still: {'; '.join(found)}")
                 return False
             if now > helped + HELP_S:
                 with suppress(VimhaError):  # the cluster may not be able to answer yet
