@@ -32,7 +32,7 @@ from resource_agents.ocf.system import System
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from resource_agents.amqp.broker import Broker
 
@@ -112,6 +112,7 @@ class RabbitMQ(Agent):
         self.folder = f"/run/vimha/{self.instance}.d"
         self.attribute = Attribute(system, self.values["attribute"], private=True)
         self.vm = Daemon(system, self._tail, self.values["pid"] or f"{self.folder}/rabbitmq.pid")
+        self.listener = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/dead_peer.pid")
         self.helper = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/formation.pid")
 
     @property
@@ -126,18 +127,21 @@ class RabbitMQ(Agent):
             self.attribute.forget()
             self._tell(DEGRADED, "comes up")
             self._leave_helper()
+        self._listen()
         end = self.deadline.sooner(float(self.values["patience"]))
         code, self.reason = self._told()
         while code == DEGRADED and end.left() and self.helper.find():
             self.system.sleep(POLL_S)
             code, self.reason = self._told()
         if code not in (OK, DEGRADED):
+            self.system.remove(f"{self.folder}/state")
             raise OcfError(code, self.reason)
         return OK
 
     def stop(self) -> int:
         """End the broker in order, or at once when it is frozen; 0 only when its Erlang VM is gone."""
         self.helper.stop(0.0, self.deadline)
+        self.listener.stop(0.0, self.deadline)
         process = self.vm.find()
         hung = process is not None and not process.frozen and self._hung()
         self.vm.stop(0.0 if hung else GRACE_S, self.deadline)
@@ -182,6 +186,7 @@ class RabbitMQ(Agent):
         if paused:
             return self._wait_for_majority()
         if not self.probe:
+            self._listen()
             self._say("up")
             freshen(self.system, self.values["data"])
             self.system.remove(f"{self.folder}/paused")
@@ -281,17 +286,14 @@ class RabbitMQ(Agent):
             self.system, self._broker(), self.members, self.values, attribute=self.attribute,
             choice=f"{self.values['attribute']}-begin", tell=self._tell,
         )  # fmt: skip
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.setsid()
-                null = os.open(os.devnull, os.O_RDWR)
-                for number in (0, 1, 2):
-                    os.dup2(null, number)
-                formation.run()
-            finally:
-                os._exit(0)
-        self.helper.record(pid)
+        self.helper.record(leave(formation.run))
+
+    def _listen(self) -> None:
+        """Keep the process that hears of peers' deaths (amqp/dead_peer.py)."""
+        if self.listener.find() is None:
+            from resource_agents.amqp.dead_peer import serve
+
+            self.listener.record(leave(lambda: serve(self.values["members"])))
 
     def _tell(self, code: int, reason: str) -> None:
         """What the coming up has got to, for start and monitor; changes are logged."""
@@ -304,6 +306,21 @@ class RabbitMQ(Agent):
         """(code, reason) of the coming up; INSTALLED becomes what Pacemaker takes from a monitor."""
         code, _, reason = (self.system.read(f"{self.folder}/state") or "").partition("\n")
         return (int(code) if code.isdecimal() else DEGRADED), reason.strip()
+
+
+def leave(work: "Callable[[], None]") -> int:
+    """Fork a process that does `work` and lives on when this action ends; returns its pid."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            null = os.open(os.devnull, os.O_RDWR)
+            for number in (0, 1, 2):
+                os.dup2(null, number)
+            work()
+        finally:
+            os._exit(0)
+    return pid
 
 
 def parse_members(text: str) -> dict[str, str]:

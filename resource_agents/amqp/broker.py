@@ -23,6 +23,7 @@ READY = "completed with"
 """What a broker prints when it has booted ("completed with 3 plugins.")."""
 CAUSES = (
     ("no setting with that name", "wrong configuration"),
+    ("advanced configuration file", "wrong configuration"),
     ("failed_to_prepare_configuration", "wrong configuration"),
     ("inconsistent_cluster", "the cluster and this node disagree whether it is a member: move its data folder away, "
      "and it joins anew without its old messages"),

@@ -124,6 +124,11 @@ class Node:
                 f"rabbit@{self.name}", *words]  # fmt: skip
         return checked(run(argv, timeout_s=30, env=env)).out
 
+    def alert(self, event: dict[str, str]) -> None:
+        """Pacemaker tells this node of `event`, as it does: as hacluster."""
+        command = ["setpriv", "--reuid", "hacluster", "--regid", "haclient", "--clear-groups"]
+        checked(run([*self.resource.prefix, *command, "/usr/lib/vimha/alerts/dead_peer"], timeout_s=10, env=event))
+
     def running(self) -> set[str]:
         """The cluster's running nodes as this broker knows them."""
         import re

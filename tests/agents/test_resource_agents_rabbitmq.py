@@ -1,0 +1,332 @@
+"""The rabbitmq agent and real brokers, each in a network namespace of its own, beside a fake attribute daemon."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ocf_calls import wait_until
+from rabbit_nodes import Node, Site
+
+pytestmark = [pytest.mark.agents, pytest.mark.usefixtures("installed")]
+
+
+@pytest.fixture(scope="module")
+def open_folder() -> Iterator[Path]:
+    """One that the broker's user may enter (pytest closes its own to others, again and again)."""
+    with tempfile.TemporaryDirectory(prefix="vimha-rabbit-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def node(installed: None, open_folder: Path) -> Iterator[Node]:
+    """The only member of its site, not started."""
+    with sites(open_folder, 1) as site:
+        yield site.nodes[0]
+
+
+@pytest.fixture(scope="module")
+def site(installed: None, open_folder: Path) -> Iterator[Site]:
+    """Three members that have formed their cluster; each test leaves them all up."""
+    with sites(open_folder, 3) as site:
+        for node in site.nodes:
+            assert node("start").code == 0
+        for node in site.nodes:
+            node.up(180)
+        yield site
+
+
+@contextmanager
+def sites(folder: Path, size: int) -> Iterator[Site]:
+    place = Path(tempfile.mkdtemp(dir=folder))
+    place.chmod(0o755)
+    site = Site(place, size)
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+def failed(node: Node) -> tuple[int, str]:
+    """Code and reason of a start that fails: at once, or by its monitor and, after Pacemaker's recovery, again."""
+    answer = node("start")
+    if answer.code:
+        return answer.code, answer.reason
+    wait_until(lambda: node("monitor").code not in (0, 190), 60)
+    seen = node("monitor")
+    assert node("stop").code == 0
+    again = node("start")
+    assert node("stop").code == 0
+    return (again.code, again.reason) if again.code else (seen.code, seen.reason)
+
+
+def test_a_life(node: Node) -> None:
+    assert node.resource.probe() == 7
+    assert node("stop").code == 0
+    assert node("start").code == 0
+    node.up()
+    assert node.resource.probe() == 0
+    assert node.site.words()["n1"].startswith("up,")
+    first = node.pid()
+    assert os.getsid(first) == first
+    assert node("start").code == 0
+    assert node.pid() == first
+    Path(node.folder / "run-vimha/test-rabbitmq.d/rabbitmq.pid").unlink()
+    assert node("monitor").code == 0
+    assert node("stop").code == 0
+    assert not node.pid()
+    assert node("monitor").code == 7
+    assert node("stop").code == 0
+    assert "n1" not in node.site.words()
+
+
+def test_frozen_is_failed_at_once_and_stops_at_once(node: Node) -> None:
+    node("start")
+    node.up()
+    os.kill(node.pid(), signal.SIGSTOP)
+    answer = node("monitor")
+    assert (answer.code, answer.reason) == (1, "stopped by a signal (state T): it lives, but serves nobody")
+    stopped = node("stop")
+    assert stopped.code == 0
+    assert stopped.took_s < 3.0
+    assert not node.pid()
+
+
+def test_stop_ends_a_start_that_is_under_way(node: Node) -> None:
+    node("start")
+    assert node("stop").code == 0
+    assert not node.pid()
+    assert node("monitor").code == 7
+
+
+def test_a_start_right_after_a_stop_that_was_cut_short(node: Node) -> None:
+    """RabbitMQ's own pid file vanishes when its stop begins; the Erlang VM holds its ports for seconds more."""
+    node("start")
+    node.up()
+    old = node.pid()
+    os.kill(old, signal.SIGTERM)
+    wait_until(lambda: node("monitor").code == 1)
+    node("start")
+    node.up()
+    assert node.pid() != old
+
+
+@pytest.mark.parametrize("port", [5672, 25672])
+def test_a_port_in_use(node: Node, port: int) -> None:
+    code = (
+        f"import socket, time; s = socket.create_server(('{node.address}', {port})); print(flush=True); time.sleep(99)"
+    )
+    argv = ["ip", "netns", "exec", node.space, "/usr/bin/python3", "-c", code]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as stranger:
+        assert stranger.stdout
+        stranger.stdout.readline()
+        code_, reason = failed(node)
+        stranger.kill()
+    assert code_ == 1
+    assert reason.startswith(
+        f"port in use: a process that this resource did not start listens at {node.address}:{port}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [("etc/rabbitmq.conf", "no.such.option = 1\n", "wrong configuration: .*no.such.option"),
+     ("etc/advanced.config", "[{broken\n", "wrong configuration: "),
+     ("cookie", "", "Erlang cookie .* cannot be read: copy the site's own")],
+)  # fmt: skip
+def test_bad_files(node: Node, file: str, text: str, reason: str) -> None:
+    (node.folder / file).write_text(text)
+    code, told = failed(node)
+    assert code == 5
+    assert re.match(reason, told)
+    assert not node.database.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "reason"),
+    [({"binary": "/usr/sbin/none"}, 5, "/usr/sbin/none is not installed"),
+     ({"user": "nobody-here"}, 5, "user nobody-here does not exist"),
+     ({"config_dir": "/nowhere"}, 5, "configuration /nowhere/rabbitmq.conf cannot be read"),
+     ({"CRM_meta_on_node": "x"}, 5, "parameter members does not name this node, x"),
+     ({"members": "n1"}, 6, "parameter amqp or members: 'n1' is not NAME=IPv4-ADDRESS"),
+     ({"amqp": "n1:5672"}, 6, "parameter amqp or members: 'n1:5672' has no numeric address"),
+     ({"data": "mnesia"}, 6, "parameter data='mnesia' is not an absolute path")],
+)  # fmt: skip
+def test_bad_parameters(node: Node, changed: dict[str, str], code: int, reason: str) -> None:
+    answer = node("start", **changed)
+    assert answer.code == code
+    assert answer.reason.startswith(reason)
+    assert node("stop", **changed).code == 0
+    assert node.resource.probe(**changed) == 7
+
+
+def test_a_cookie_that_others_can_read_and_a_folder_that_is_not_the_brokers(node: Node) -> None:
+    cookie = node.folder / "cookie"
+    cookie.chmod(0o644)
+    answer = node("start")
+    assert (answer.code, answer.reason) == (5, f"Erlang cookie {cookie} has mode 0644: chmod 0600 {cookie}")
+    cookie.chmod(0o600)
+    (node.home / "mnesia").mkdir()
+    answer = node("start")
+    assert answer.code == 5
+    assert answer.reason == f"{node.home}/mnesia belongs to root: chown -R rabbitmq: {node.home}/mnesia"
+
+
+def test_a_cluster_is_formed(site: Site) -> None:
+    assert site.nodes[0].running() == {"n1", "n2", "n3"}
+    assert all(each.startswith("up,") for each in site.words().values())
+
+
+def test_another_cookie_is_refused_and_nothing_is_touched(site: Site) -> None:
+    node = site.nodes[2]
+    assert node("stop").code == 0
+    cookie = node.folder / "cookie"
+    before = cookie.read_text()
+    cookie.write_text("OTHER")
+    code, reason = failed(node)
+    assert code == 5
+    assert "the Erlang cookie differs from n1, n2's" in reason
+    assert node.database.exists()
+    node("stop")
+    cookie.write_text(before)
+    node("start")
+    node.up()
+
+
+def test_another_sites_broker_in_the_place_of_a_peer_is_not_joined(site: Site) -> None:
+    """Its word says the same cookie, its broker says another: the joiner serves nobody and leaves nothing behind."""
+    node = site.nodes[2]
+    node("stop")
+    shutil.rmtree(node.database)
+    words = site.folder / "attrd" / "vimha-rabbitmq"
+    (node.folder / "cookie").write_text("OTHER")
+    digest = re.search(r"cookie=(\w+)", words.read_text())
+    assert digest
+    from resource_agents.amqp.broker import Broker
+    from resource_agents.ocf.system import System
+
+    mine = Broker(System(), node.resource.parameters | {"pid": ""}, {}, "n3", "/nowhere").cookie()
+    original = words.read_text()
+    words.write_text(original.replace(digest[1], mine))
+    code, reason = failed(node)
+    assert code == 1
+    assert "rabbit@n1: " in reason or "rabbit@n2: " in reason
+    assert not (node.database / "cluster_nodes.config").exists()
+    node("stop")
+    (node.folder / "cookie").write_text("A-COOKIE-OF-THE-TESTS")
+    words.write_text(original)
+    node("start")
+    node.up()
+    assert node.running() == {"n1", "n2", "n3"}
+
+
+def test_a_wiped_node_joins_anew_and_holds_its_queues_again(site: Site) -> None:
+    node = site.nodes[1]
+    declare = "rabbit_amqqueue:declare({resource,<<\"/\">>,queue,<<\"q\">>},true,false,[{<<\"x-queue-type\">>,longstr,<<\"quorum\">>}],none,<<\"t\">>)."  # noqa: E501 # fmt: skip
+    site.nodes[0].tool("eval", declare)
+    assert node("stop").code == 0
+    shutil.rmtree(node.database)
+    node("start")
+    node.up()
+    assert node.running() == {"n1", "n2", "n3"}
+    wait_until(lambda: "rabbit@n2" in site.nodes[0].tool("quorum_status", "q", tool="rabbitmq-queues"), 20)
+    assert not list((node.home / "mnesia").glob("vimha-joining*"))
+
+
+def test_all_lose_power_and_come_back_one_by_one(site: Site) -> None:
+    for node in site.nodes:
+        node.kill()
+    first, second, third = site.nodes[1], site.nodes[0], site.nodes[2]
+    assert first("start").code == 0
+    answer = first("monitor")
+    assert answer.code == 190
+    assert "waits for n1, n3" in answer.reason
+    assert "attrd_updater --private --name vimha-rabbitmq-begin" in answer.reason
+    second("start")
+    first.up()
+    second.up()
+    third("start")
+    third.up()
+    assert first.running() == {"n1", "n2", "n3"}
+
+
+def test_the_operator_lets_one_of_three_begin(site: Site) -> None:
+    for node in site.nodes:
+        node.kill()
+    lone = site.nodes[2]
+    lone("start")
+    assert "waits for n1, n2" in lone("monitor").reason
+    subprocess.run(
+        [lone.folder / "attrd_updater", "--private", "--name", "vimha-rabbitmq-begin", "--update", "1"], check=True
+    )
+    lone.up()
+    for node in site.nodes[:2]:
+        node("start")
+        node.up()
+    assert lone.running() == {"n1", "n2", "n3"}
+
+
+def test_without_its_peers_it_pauses_and_goes_on_when_they_are_back(site: Site) -> None:
+    for node in site.nodes[:2]:
+        os.kill(node.pid(), signal.SIGKILL)
+    lone = site.nodes[2]
+    answers = []
+
+    def paused() -> bool:
+        answers.append(lone("monitor"))
+        return answers[-1].code == 190
+
+    wait_until(paused, 20)
+    assert "pause_minority" in answers[-1].reason
+    wait_until(lambda: site.words()["n3"].startswith("paused,"))
+    for node in site.nodes[:2]:
+        node("stop")
+        node("start")
+        node.up()
+    lone.up()
+    assert lone.running() == {"n1", "n2", "n3"}
+
+
+def test_a_node_that_the_site_dropped_is_forgotten(site: Site) -> None:
+    """It does not run any more; the next member that comes up has the cluster forget it."""
+    gone, node = site.nodes[2], site.nodes[1]
+    gone("stop")
+    node("stop")
+    fewer = " ".join(site.members.split()[:2])
+    node("start", members=fewer)
+    wait_until(lambda: node("monitor", members=fewer).code == 0, 90)
+    known = "rabbit_mnesia:cluster_nodes(all)."
+    wait_until(lambda: "n3" not in site.nodes[0].tool("eval", known), 30)
+    shutil.rmtree(gone.database)
+    gone("start")
+    gone.up()
+
+
+def test_a_peers_silent_death_is_told_by_the_alert(site: Site) -> None:
+    """Its port goes down, no RST comes: the distribution's connection ends when the alert says so."""
+    first, dead = site.nodes[0], site.nodes[2]
+    bridge = f"{site.tag}-br"
+
+    def linked() -> bool:
+        told = subprocess.check_output(["ip", "netns", "exec", first.space, "ss", "-tn"], text=True)
+        return bool(re.search(rf":25672 +{re.escape(dead.address)}:|{re.escape(dead.address)}:25672", told))
+
+    assert linked()
+    subprocess.run(["ip", "-n", bridge, "link", "set", "p3", "down"], check=True)
+    event = {"CRM_alert_kind": "node", "CRM_alert_desc": "lost", "CRM_alert_node": "n3"}
+    for survivor in site.nodes[:2]:
+        subprocess.run(
+            ["ip", "netns", "exec", survivor.space, "/usr/lib/vimha/alerts/dead_peer"], env=event, check=True
+        )
+    wait_until(lambda: first.running() == {"n1", "n2"}, 10)
+    subprocess.run(["ip", "-n", bridge, "link", "set", "p3", "up"], check=True)
+    dead("stop")
+    dead("start")
+    dead.up()
