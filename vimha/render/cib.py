@@ -123,6 +123,15 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """A program that Pacemaker runs on every node for events of these `kinds` (nodes, fencing, resources)."""
+
+    id: str
+    path: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Cib:
     """A whole configuration. `nodes` are (corosync's nodeid, name); `capacity`: what resources can take of each."""
 
@@ -138,3 +147,4 @@ class Cib:
     colocations: tuple[Colocation, ...]
     orders: tuple[Order, ...]
     levels: tuple[Level, ...]
+    alerts: tuple[Alert, ...] = ()

@@ -9,17 +9,23 @@ to it once its health endpoint says that it is well.
 
 from collections.abc import Iterator
 
-from vimha.render.cib import Clone, Primitive
+from vimha.render import secrets
+from vimha.render.cib import Alert, Clone, Nowhere, Primitive
 from vimha.render.environment import fill
 from vimha.render.fronts import ENDPOINT_PORT
 from vimha.render.model import Artefact
 from vimha.render.operations import ops
-from vimha.site.model import Database, Site
-from vimha.timing.model import Timings, Wsrep
+from vimha.site.model import Database, Messaging, Site
+from vimha.timing.model import Operations, Timings, Wsrep
 
 GALERA_CONFIG = "/etc/vimha/galera.cnf"
 SOCKET = "/run/mysqld/mysqld.sock"
-DATABASE = "database"
+DATABASE, MESSAGING, ARBITRATOR = "database", "messaging", "arbitrator"
+ON_ARBITERS = frozenset({f"{MESSAGING}-clone", f"{ARBITRATOR}-clone"})
+"""What runs on an arbiter besides fence devices: votes."""
+BROKER_FOLDER, BROKER_USER = "/etc/vimha/rabbitmq", "rabbitmq"
+COOKIE = "/etc/vimha/erlang.cookie"
+DEAD_PEER = "/usr/lib/vimha/alerts/dead_peer"
 PATIENCE_S = "2"
 """How long a start may hold up what else Pacemaker has to do, a fencing even; the monitor sees to the rest."""
 GROUP_PORT = 4567
@@ -29,11 +35,26 @@ GROUP_PORT = 4567
 def resources(site: Site, timings: Timings) -> Iterator[Clone]:
     """The clones of the clustered services that `site` declares."""
     found = [_galera(site, site.database, timings)] if site.database else []
-    if site.stateful:
-        found.append(_health(site, timings))
+    found += [_rabbitmq(site, site.messaging, timings)] if site.messaging else []
+    found += [_health(site, timings)] if site.stateful else []
+    arbiters = len(site.nodes) - len(site.full_nodes())
     for child in found:
         members = site.instances_of(child.id) if child.id in site.stateful else len(site.full_nodes())
-        yield Clone(f"{child.id}-clone", child, members)
+        yield Clone(f"{child.id}-clone", child, members + arbiters * (child.id == MESSAGING))
+    if site.database and arbiters:
+        yield Clone(f"{ARBITRATOR}-clone", _garbd(site, timings), arbiters)
+
+
+def nowhere(site: Site) -> Iterator[Nowhere]:
+    """Galera's arbitrator is for arbiters alone: a member beside it would vote twice."""
+    if site.database and len(site.nodes) > len(site.full_nodes()):
+        for node in site.full_nodes():
+            yield Nowhere(f"{ARBITRATOR}.not-on.{node}", (f"{ARBITRATOR}-clone",), node)
+
+
+def alerts(site: Site) -> tuple[Alert, ...]:
+    """What Pacemaker tells of its nodes: a broker waits for seconds for a peer that nobody told it is dead."""
+    return (Alert("dead-peer", DEAD_PEER, ("nodes", "fencing")),) if site.messaging else ()
 
 
 def addresses(site: Site) -> dict[str, str]:
@@ -42,29 +63,76 @@ def addresses(site: Site) -> dict[str, str]:
     return {node: str(site.nodes[node].addresses[plane]) for node in site.full_nodes()}
 
 
+def brokers(site: Site) -> dict[str, str]:
+    """The address of each node that has a broker: arbiters too, whose broker gets no clients but holds replicas and
+    votes, for of two brokers alone the survivor is no majority.
+    """
+    plane = next(iter(site.planes))
+    return {name: str(node.addresses[plane]) for name, node in site.nodes.items()}
+
+
 def _galera(site: Site, database: Database, timings: Timings) -> Primitive:
     params = {
         "config": GALERA_CONFIG,
         "datadir": database.datadir,
         "socket": SOCKET,
         "patience": PATIENCE_S,
-        "members": " ".join(f"{node}={address}" for node, address in addresses(site).items()),
+        "members": _named(addresses(site)),
     }
     return Primitive(DATABASE, "ocf:vimha:galera", params, ops(timings.database))
 
 
+def _rabbitmq(site: Site, messaging: Messaging, timings: Timings) -> Primitive:
+    params = {
+        "config_dir": BROKER_FOLDER,
+        "data": messaging.data,
+        "cookie": COOKIE,
+        "patience": PATIENCE_S,
+        "members": _named(brokers(site)),
+    }
+    own = {node: {"amqp": f"{address}:{messaging.port}"} for node, address in brokers(site).items()}
+    return _differing(MESSAGING, "ocf:vimha:rabbitmq", params, own, timings.messaging)
+
+
 def _health(site: Site, timings: Timings) -> Primitive:
     """What haproxy asks about this node's members."""
-    listens = {node: f"{address}:{ENDPOINT_PORT}" for node, address in addresses(site).items()}
-    common, *_ = listens.values()
-    params = {"listen": common, "galera": SOCKET if site.database else "", "donor": "yes"}
-    by_node = {node: {"listen": listen} for node, listen in listens.items() if listen != common}
-    return Primitive("health", "ocf:vimha:health", params, ops(timings.health), by_node)
+    params = {"galera": SOCKET, "donor": "yes"} if site.database else {"galera": "", "user": BROKER_USER}
+    own = {node: {"listen": f"{address}:{ENDPOINT_PORT}"} for node, address in addresses(site).items()}
+    if site.messaging:
+        own = {node: {**own[node], "rabbitmq": f"{address}:{site.messaging.port}"}
+               for node, address in addresses(site).items()}  # fmt: skip
+    return _differing("health", "ocf:vimha:health", params, own, timings.health)
 
 
-def artefacts(site: Site, node: str, timings: Timings, made_by: str) -> tuple[Artefact, ...]:
-    """The clustered services' files on the full node `node`."""
-    return (_galera_config(site, site.database, node, timings, made_by),) if site.database else ()
+def _garbd(site: Site, timings: Timings) -> Primitive:
+    """Galera's vote of an arbiter, timed as the members are."""
+    params = {
+        "address": f"gcomm://{','.join(addresses(site).values())}",
+        "group": site.site,
+        "options": "; ".join(_group_timing(timings.wsrep)),
+        "patience": PATIENCE_S,
+    }
+    return Primitive(ARBITRATOR, "ocf:vimha:garbd", params, ops(timings.database))
+
+
+def _named(members: dict[str, str]) -> str:
+    return " ".join(f"{node}={address}" for node, address in members.items())
+
+
+def _differing(
+    name: str, agent: str, params: dict[str, str], own: dict[str, dict[str, str]], operations: Operations
+) -> Primitive:  # fmt: skip
+    """A resource with parameters that are each node's `own`; those of the first node stand for all."""
+    common, *_ = own.values()
+    by_node = {node: params for node, params in own.items() if params != common}
+    return Primitive(name, agent, {**common, **params}, ops(operations), by_node)
+
+
+def artefacts(site: Site, node: str, timings: Timings, key: bytes, made_by: str) -> tuple[Artefact, ...]:
+    """The clustered services' files on `node`."""
+    member = site.database if node in site.full_nodes() else None
+    database = (_galera_config(site, member, node, timings, made_by),) if member else ()
+    return (*database, *(_broker_files(site, site.messaging, node, key, made_by) if site.messaging else ()))
 
 
 def _galera_config(site: Site, database: Database, node: str, timings: Timings, made_by: str) -> Artefact:
@@ -77,10 +145,32 @@ def _galera_config(site: Site, database: Database, node: str, timings: Timings, 
     return Artefact(GALERA_CONFIG, content, 0o644, "the database's member")
 
 
+def _broker_files(site: Site, messaging: Messaging, node: str, key: bytes, made_by: str) -> tuple[Artefact, ...]:
+    config = fill("rabbitmq/rabbitmq.conf.j2", made_by=made_by, address=brokers(site)[node], port=messaging.port)
+    advanced = fill("rabbitmq/advanced.config.j2", made_by=made_by)
+    plugins = fill("rabbitmq/enabled_plugins.j2", made_by=made_by)
+    return (
+        Artefact(COOKIE, secrets.derived(key, "erlang cookie"), 0o600, "what lets brokers form a cluster"),
+        Artefact(f"{BROKER_FOLDER}/rabbitmq.conf", config, 0o644, "the broker"),
+        Artefact(f"{BROKER_FOLDER}/advanced.config", advanced, 0o644, "the broker's detector of dead peers"),
+        Artefact(f"{BROKER_FOLDER}/enabled_plugins", plugins, 0o644, "the broker's plug-ins"),
+    )
+
+
 def provider_options(wsrep: Wsrep, address: str, gcache_mb: int) -> tuple[str, ...]:
     """wsrep_provider_options: group communication as quick as the budget asks, and all that a member needs to come back
     without a copy of the data: the last view (pc.recovery) and the last writes (gcache.recover).
     """
+    return (
+        f"gmcast.listen_addr=tcp://{address}:{GROUP_PORT}",
+        f"gcache.size={gcache_mb}M",
+        "gcache.recover=yes",
+        "pc.recovery=yes",
+        *_group_timing(wsrep),
+    )
+
+
+def _group_timing(wsrep: Wsrep) -> Iterator[str]:
     durations = {
         "evs.keepalive_period": wsrep.keepalive,
         "evs.inactive_check_period": wsrep.check,
@@ -89,10 +179,4 @@ def provider_options(wsrep: Wsrep, address: str, gcache_mb: int) -> tuple[str, .
         "evs.install_timeout": wsrep.install,
         "evs.join_retrans_period": wsrep.join_retrans,
     }
-    return (
-        f"gmcast.listen_addr=tcp://{address}:{GROUP_PORT}",
-        f"gcache.size={gcache_mb}M",
-        "gcache.recover=yes",
-        "pc.recovery=yes",
-        *(f"{name}=PT{milliseconds / 1000:g}S" for name, milliseconds in durations.items()),
-    )
+    return (f"{name}=PT{milliseconds / 1000:g}S" for name, milliseconds in durations.items())

@@ -88,10 +88,11 @@ def artefacts(site: Site, timings: Timings, authkey: bytes, made_by: str) -> dic
     )
     serving = Artefact("/etc/sysctl.d/60-vimha.conf", _sysctl(made_by), 0o644, "kernel settings for VIPs")
     return {
-        name: shared if node.role is Role.ARBITER
-        else (
-            *shared, serving, _haproxy(site, name, timings, made_by), *_binds(site, name, made_by),
-            *clustered.artefacts(site, name, timings, made_by),
+        name: (
+            *shared,
+            *(() if node.role is Role.ARBITER
+              else (serving, _haproxy(site, name, timings, made_by), *_binds(site, name, made_by))),
+            *clustered.artefacts(site, name, timings, authkey, made_by),
         )
         for name, node in site.nodes.items()
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """What the cluster runs, and where: resources and constraints from a site and its timings.
 
 Invariant: whatever the profile, a VIP is only on a node that has a working port for it and a running haproxy, and
-nothing runs on an arbiter but fence devices.
+nothing runs on an arbiter but fence devices and what votes for clustered services.
 
 How failures are met. A process that fails is restarted where it is, because that is quicker than moving (the VIP
 stays): twice; the third failure within failure-timeout moves it. A failed start moves it at once, and a failed stop
@@ -57,10 +57,7 @@ def build(site: Site, timings: Timings) -> Cib:
             *(rule for rule in front_rules if isinstance(rule, Location)),
             *fencing.locations(site),
         ),
-        nowhere=tuple(
-            Nowhere(f"nothing-on.{name}", tuple(resource.id for resource in resources), name)
-            for name, node in site.nodes.items() if node.role is Role.ARBITER
-        ),
+        nowhere=(*_not_on_arbiters(site, resources), *clustered.nowhere(site)),
         colocations=tuple(rule for rule in front_rules if isinstance(rule, Colocation)),
         orders=(
             *(rule for rule in front_rules if isinstance(rule, Order)),
@@ -103,6 +100,13 @@ def _properties(site: Site, timings: Timings) -> dict[str, str]:
 
 Resource = Primitive | Group | Clone
 Rule = Needs | Location | Colocation | Order
+
+
+def _not_on_arbiters(site: Site, resources: Sequence[Resource]) -> Iterator[Nowhere]:
+    kept_off = tuple(resource.id for resource in resources if resource.id not in clustered.ON_ARBITERS)
+    for name, node in site.nodes.items():
+        if node.role is Role.ARBITER:
+            yield Nowhere(f"nothing-on.{name}", kept_off, name)
 
 
 def _small(site: Site, timings: Timings) -> tuple[tuple[Clone | Group, ...], list[Rule]]:

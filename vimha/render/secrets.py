@@ -1,9 +1,11 @@
-"""Keys that vimha makes: today corosync's.
+"""Keys that vimha makes: corosync's, and from it every other one.
 
 Invariant: a key is made once per folder and never again, readable by its owner alone; two runs at the same time end
-up with the same key.
+up with the same key. What is derived from it is the same at each rendering, and tells nothing of the key itself.
 """
 
+import hashlib
+import hmac
 import os
 import tempfile
 from pathlib import Path
@@ -34,6 +36,11 @@ def corosync_authkey(folder: Path) -> bytes:
             "Put the cluster's own key back, from /etc/corosync/authkey of any node; without a cluster, remove it.",
         )
     return key
+
+
+def derived(key: bytes, purpose: str) -> bytes:
+    """A secret of 64 hexadecimal digits for `purpose`, from the site's key (HMAC-SHA256, RFC 2104)."""
+    return hmac.new(key, f"vimha {purpose}".encode(), hashlib.sha256).hexdigest().encode()
 
 
 def _make(path: Path) -> None:

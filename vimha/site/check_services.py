@@ -11,8 +11,8 @@ PLANES: Path = ("planes",)
 VIPS: Path = ("vips",)
 SERVICES: Path = ("services",)
 HIGHEST_PORT = 65535
-CLONES = ("haproxy", "ports", "database", "messaging", "health")
-OWN_IDS = ("front", "arbitrator", *CLONES, *(f"{name}-clone" for name in CLONES))
+CLONES = ("haproxy", "ports", "database", "messaging", "health", "arbitrator")
+OWN_IDS = ("front", *CLONES, *(f"{name}-clone" for name in CLONES))
 """What vimha calls its own resources."""
 
 
