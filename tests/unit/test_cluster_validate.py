@@ -41,6 +41,10 @@ def test_bad_site_is_told_by_its_own_room_only(site: Path) -> None:
 
 
 SMALL = (EXAMPLES / "site-small.yaml").read_text()
+NODES_AND_ARBITER = """
+{n1: {addresses: [10.77.1.11, 10.77.2.11], bmc: 10.77.9.11}, n2: {addresses: [10.77.1.12, 10.77.2.12], bmc: 10.77.9.12},
+ n3: {addresses: [10.77.1.13, 10.77.2.13], bmc: 10.77.9.13, role: arbiter}}
+"""
 
 
 @needs_pacemaker
@@ -49,6 +53,9 @@ SMALL = (EXAMPLES / "site-small.yaml").read_text()
     {"scale": "small", "services": "{glance-api: {policy: active-standby}, other: {port: 9393}}"},
     {"scale": "large", "services": "{glance-api: {policy: active-standby}, other: {port: 9393}}"},
     {"scale": "small", "fencing": "{agent: fence_ipmilan}"},
+    {"scale": "large", "vips": "{public: 10.77.1.100, inner: 10.77.1.101}", "database": "{vip: inner}",
+     "messaging": "{vip: inner}"},
+    {"nodes": NODES_AND_ARBITER, "database": "{}", "messaging": "{}"},
     {"scale": "large", "fencing": "{agent: fence_redfish}"},
 ], ids=str)  # fmt: skip
 def test_what_any_profile_renders_has_no_trap(changes: dict[str, str], tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ CASES, FEWEST, EFFORT = 40, 6, 8000
 """
 LARGEST = 2000
 """More instances than this are not computed at all: crm_simulate's time grows faster than their number."""
+ARBITRATOR = "ocf:vimha:garbd"
 UNSUPPORTED = ("bundle", "ocf:pacemaker:remote")
 """What runs on nodes that exist only once something runs: their status cannot be fabricated."""
 
@@ -208,10 +209,12 @@ def _sample(cases: list[Case], limit: int) -> list[Case]:
 
 
 def _lost(cib: Cib, before: dict[str, frozenset[str]], after: dict[str, frozenset[str]]) -> list[str]:
-    """Resources that ran before and run nowhere afterwards. Fence devices are none: they fence without running."""
+    """Resources that ran before and run nowhere afterwards. Fence devices are none: they fence without running; nor are
+    arbitrators, whose vote is their node's.
+    """
     return [
         each.id for each in cib.primitives.values()
-        if before.get(each.id) and not after.get(each.id) and not each.is_fencing
+        if before.get(each.id) and not after.get(each.id) and not each.is_fencing and each.agent != ARBITRATOR
     ]  # fmt: skip
 
 
