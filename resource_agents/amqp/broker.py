@@ -89,13 +89,19 @@ class Broker:
                 "(ss -ltnp names it; a broker of the distribution's own: systemctl disable --now rabbitmq-server)",
             )
 
-    def launch(self, *, beside: str = "") -> None:
-        """Start the VM. With `beside`: join that member, without any listener for clients and without plugins."""
+    def prepare(self) -> None:
+        """What the VM needs of this node, and the tools to reach a peer even before there is one: the site's cookie
+        (Debian's package has left one of its own) and the members' addresses.
+        """
         user = self._values["user"]
         self._system.own_folder(self._values["data"], user)
         self._system.own_folder(self._values["log_dir"], user)
         self._share("inetrc", inetrc(self._members))
         self._place_cookie()
+
+    def launch(self, *, beside: str = "") -> None:
+        """Start the VM. With `beside`: join that member, without any listener for clients and without plugins."""
+        user = self._values["user"]
         changed = {}
         if beside:
             self._share("join.conf", join_config(beside))

@@ -79,6 +79,7 @@ class Formation:
     def _come_up(self) -> None:
         self._outlast_earlier()
         self._broker.check_ports()
+        self._broker.prepare()
         failed = 0
         while True:
             word = self._look()

@@ -145,6 +145,9 @@ class Node:
         (self.folder / "etc/rabbitmq.conf").write_text(CONFIG.format(address=self.address))
         (self.folder / "etc/advanced.config").write_text("[{aten, [{poll_interval, 500}]}].\n")
         (self.folder / "etc/enabled_plugins").write_text("[rabbitmq_management].\n")
+        own = self.home / ".erlang.cookie"
+        own.write_text(f"WHAT-DEBIANS-PACKAGE-MADE-ON-{self.name}")
+        own.chmod(0o400)
         for name, text in (("cookie", "A-COOKIE-OF-THE-TESTS"), ("auth", "guest:guest")):
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(0o600)

@@ -16,6 +16,7 @@ CLUSTERED_FILES = (
     "/etc/vimha/rabbitmq/rabbitmq.conf",
     "/etc/vimha/rabbitmq/advanced.config",
     "/etc/vimha/rabbitmq/enabled_plugins",
+    "/etc/vimha/rabbitmq/definitions.json",
 )
 
 
@@ -35,4 +36,4 @@ def test_every_file_says_what_made_it(name: str) -> None:
     rendered = made(example(name))
     files = [rendered.cib, *(artefact for each in rendered.nodes.values() for artefact in each)]
     silent = {each.path for each in files if b"Made by vimha" not in b"".join(each.content.splitlines()[:3])}
-    assert silent <= {"/etc/corosync/authkey", "/etc/vimha/erlang.cookie"}
+    assert silent <= {"/etc/corosync/authkey", "/etc/vimha/erlang.cookie", "/etc/vimha/rabbitmq/management.auth"}

@@ -11,12 +11,15 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Op:
-    """An operation, in milliseconds. `on_fail` empty: Pacemaker's own (stop: fence, else restart)."""
+    """An operation, in milliseconds. `on_fail` empty: Pacemaker's own (stop: fence, else restart). `level`: OCF's check
+    level, how thorough a monitor is.
+    """
 
     name: Literal["start", "stop", "monitor"]
     timeout: int
     interval: int = 0
     on_fail: Literal["", "ignore"] = ""
+    level: int = 0
 
 
 @dataclass(frozen=True)

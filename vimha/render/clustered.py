@@ -8,9 +8,10 @@ to it once its health endpoint says that it is well.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vimha.render import secrets
-from vimha.render.cib import Alert, Clone, Nowhere, Primitive
+from vimha.render.cib import Alert, Clone, Nowhere, Op, Primitive
 from vimha.render.environment import fill
 from vimha.render.fronts import ENDPOINT_PORT
 from vimha.render.model import Artefact
@@ -24,10 +25,13 @@ DATABASE, MESSAGING, ARBITRATOR = "database", "messaging", "arbitrator"
 ON_ARBITERS = frozenset({f"{MESSAGING}-clone", f"{ARBITRATOR}-clone"})
 """What runs on an arbiter besides fence devices: votes."""
 BROKER_FOLDER, BROKER_USER = "/etc/vimha/rabbitmq", "rabbitmq"
+DEFINITIONS, MONITOR = f"{BROKER_FOLDER}/definitions.json", "vimha"
 COOKIE = "/etc/vimha/erlang.cookie"
 DEAD_PEER = "/usr/lib/vimha/alerts/dead_peer"
 PATIENCE_S = "2"
 """How long a start may hold up what else Pacemaker has to do, a fencing even; the monitor sees to the rest."""
+DEEP_INTERVAL_MS, DEEP_TIMEOUT_MS = 30_000, 10_000
+"""How often a broker is asked for alarms, members and queues that are short of replicas; no failover waits for it."""
 GROUP_PORT = 4567
 """Galera's group communication (gmcast.listen_addr's default)."""
 
@@ -91,7 +95,8 @@ def _rabbitmq(site: Site, messaging: Messaging, timings: Timings) -> Primitive:
         "members": _named(brokers(site)),
     }
     own = {node: {"amqp": f"{address}:{messaging.port}"} for node, address in brokers(site).items()}
-    return _differing(MESSAGING, "ocf:vimha:rabbitmq", params, own, timings.messaging)
+    broker = _differing(MESSAGING, "ocf:vimha:rabbitmq", params, own, timings.messaging)
+    return replace(broker, ops=(*broker.ops, Op("monitor", DEEP_TIMEOUT_MS, DEEP_INTERVAL_MS, level=10)))
 
 
 def _health(site: Site, timings: Timings) -> Primitive:
@@ -146,13 +151,22 @@ def _galera_config(site: Site, database: Database, node: str, timings: Timings, 
 
 
 def _broker_files(site: Site, messaging: Messaging, node: str, key: bytes, made_by: str) -> tuple[Artefact, ...]:
-    config = fill("rabbitmq/rabbitmq.conf.j2", made_by=made_by, address=brokers(site)[node], port=messaging.port)
+    config = fill(
+        "rabbitmq/rabbitmq.conf.j2", made_by=made_by, address=brokers(site)[node], port=messaging.port,
+        cluster=site.site, definitions=DEFINITIONS,
+    )  # fmt: skip
+    password = secrets.derived(key, "rabbitmq monitoring")
+    definitions = fill(
+        "rabbitmq/definitions.json.j2", made_by=made_by, user=MONITOR, password_hash=secrets.rabbitmq_hash(password)
+    )
     advanced = fill("rabbitmq/advanced.config.j2", made_by=made_by)
     plugins = fill("rabbitmq/enabled_plugins.j2", made_by=made_by)
     return (
         Artefact(COOKIE, secrets.derived(key, "erlang cookie"), 0o600, "what lets brokers form a cluster"),
         Artefact(f"{BROKER_FOLDER}/rabbitmq.conf", config, 0o644, "the broker"),
         Artefact(f"{BROKER_FOLDER}/advanced.config", advanced, 0o644, "the broker's detector of dead peers"),
+        Artefact(DEFINITIONS, definitions, 0o644, "the default queue type, and who may look"),
+        Artefact(f"{BROKER_FOLDER}/management.auth", f"{MONITOR}:{password.decode()}".encode(), 0o600, "the same's"),
         Artefact(f"{BROKER_FOLDER}/enabled_plugins", plugins, 0o644, "the broker's plug-ins"),
     )
 

@@ -4,6 +4,7 @@ Invariant: a key is made once per folder and never again, readable by its owner 
 up with the same key. What is derived from it is the same at each rendering, and tells nothing of the key itself.
 """
 
+import base64
 import hashlib
 import hmac
 import os
@@ -41,6 +42,12 @@ def corosync_authkey(folder: Path) -> bytes:
 def derived(key: bytes, purpose: str) -> bytes:
     """A secret of 64 hexadecimal digits for `purpose`, from the site's key (HMAC-SHA256, RFC 2104)."""
     return hmac.new(key, f"vimha {purpose}".encode(), hashlib.sha256).hexdigest().encode()
+
+
+def rabbitmq_hash(password: bytes) -> str:
+    """What RabbitMQ's definitions keep of `password` (rabbit_password_hashing_sha256, salted); always the same."""
+    salt = hashlib.sha256(b"salt " + password).digest()[:4]
+    return base64.b64encode(salt + hashlib.sha256(salt + password).digest()).decode()
 
 
 def _make(path: Path) -> None:
