@@ -30,7 +30,7 @@ COOKIE = "/etc/vimha/erlang.cookie"
 DEAD_PEER = "/usr/lib/vimha/alerts/dead_peer"
 PATIENCE_S = "2"
 """How long a start may hold up what else Pacemaker has to do, a fencing even; the monitor sees to the rest."""
-DEEP_INTERVAL_MS, DEEP_TIMEOUT_MS = 30_000, 10_000
+DEEP_INTERVAL_MS, DEEP_TIMEOUT_MS = 10_000, 10_000
 """How often a broker is asked for alarms, members and queues that are short of replicas; no failover waits for it."""
 GROUP_PORT = 4567
 """Galera's group communication (gmcast.listen_addr's default)."""
