@@ -25,8 +25,8 @@ class Health(Service):
     long = (
         "Runs a small HTTP daemon that answers GET /galera with 200 when this node's Galera member may have clients "
         "(wsrep_ready ON, Primary, Synced), and GET /rabbitmq with 200 when this node's broker opens an AMQP "
-        "connection; else with 503 and the reason in the status line. Each answer is at most 0.15 s old and takes at "
-        "most 0.15 s, also when the service is frozen. haproxy asks it by `option httpchk` with `port 8406` on the "
+        "connection; else with 503 and the reason in the status line. Each answer takes at most 0.1 s; a service that "
+        "keeps a look waiting for 0.25 s is not fit. haproxy asks it by `option httpchk` with `port 8406` on the "
         "server lines. The daemon asks nothing but what needs no privilege, as a user who can log in by unix_socket."
     )
     parameters = (

@@ -1,8 +1,9 @@
 """What is known of one service, how old it is, and how long an asker waits for it.
 
 Invariant: the answer to a question is what a look found that was begun at most `fresh_s` before the question, or during
-it; and there is an answer at most `PATIENCE_S` after the look began, for a service that keeps a look waiting is not
-well. One look runs at a time, however many ask: a service is not loaded by those who ask whether it is loaded.
+it. An asker waits for at most WAIT_S; until a look has been kept waiting for PATIENCE_S it is then told what the look
+before found, and from then on that the service does not answer. One look runs at a time, however many ask: a service
+is not loaded by those who ask whether it is loaded.
 
 A look that a frozen service keeps waiting is not given up: when the service goes on, it ends, and the next question is
 answered anew. Times are seconds of one monotonic clock, passed in.
@@ -12,9 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE_S = 0.12
-"""How long a service may keep a look waiting. A member under load answers in a few milliseconds; it must be less than
-haproxy's time-out for a check (vimha/timing/solve.py), so that haproxy is told the reason."""
+WAIT_S = 0.1
+"""How long an asker waits: less than haproxy's time-out for a check (vimha/timing/solve.py), so that it gets a reason."""
+PATIENCE_S = 0.25
+"""How long a service may keep a look waiting. It answers in a few milliseconds; on a host whose cores a peer's boot
+took, looks of 0.18 s were seen, and each closed the sessions of all clients. With a longer one haproxy would know of a
+frozen service too late (0.5 s)."""
+RECENT_S = 1.0
+"""A finding from before a pending look counts while no more than this lies between the two."""
 
 
 class Look:
@@ -54,12 +60,14 @@ class Watch:
     @property
     def due(self) -> float | None:
         """Until when an asker waits; None when nothing is looked at."""
-        return None if self._pending is None else self._pending + PATIENCE_S
+        return None if self._pending is None else self._pending + WAIT_S
 
     def overdue(self, now: float) -> str | None:
-        """The answer for those whose patience is at an end; None while it is not."""
-        if self._pending is None or now < self._pending + PATIENCE_S:
+        """The answer for those who have waited long enough; None for those who have not."""
+        if self._pending is None or now < self._pending + WAIT_S:
             return None
+        if now < self._pending + PATIENCE_S and self._asked is not None and self._pending - self._asked <= RECENT_S:
+            return self._finding
         return f"no answer for {now - self._pending:.2f} s"
 
     def learn(self, finding: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resource_agents.endpoint.watch import PATIENCE_S, Watch
+from resource_agents.endpoint.watch import PATIENCE_S, RECENT_S, WAIT_S, Watch
 
 FRESH_S = 0.05
 SOON = 0.001
@@ -29,7 +29,7 @@ def service() -> Service:
 def test_the_first_question_waits_for_a_look(service: Service) -> None:
     assert service.watch.due is None
     assert service.watch.ask(10.0) is None
-    assert (service.looks, service.watch.due) == (1, 10.0 + PATIENCE_S)
+    assert (service.looks, service.watch.due) == (1, 10.0 + WAIT_S)
     service.watch.learn("")
     assert service.watch.ask(10.0 + SOON) == ""
 
@@ -50,10 +50,27 @@ def test_many_askers_share_one_look(service: Service) -> None:
 
 def test_a_look_that_waits_is_a_reason(service: Service) -> None:
     service.watch.ask(10.0)
-    assert service.watch.overdue(10.0 + PATIENCE_S - SOON) is None
-    assert service.watch.overdue(10.0 + PATIENCE_S) == "no answer for 0.12 s"
+    assert service.watch.overdue(10.0 + WAIT_S - SOON) is None
+    assert service.watch.overdue(10.0 + WAIT_S) == "no answer for 0.10 s"
     assert service.watch.ask(13.0) == "no answer for 3.00 s"
     assert service.looks == 1
+
+
+@pytest.mark.parametrize("finding", ["", "not Primary"])
+def test_until_patience_is_at_an_end_the_finding_before_holds(service: Service, finding: str) -> None:
+    service.watch.ask(10.0)
+    service.watch.learn(finding)
+    assert service.watch.ask(10.5) is None
+    assert service.watch.overdue(10.5 + WAIT_S) == finding
+    assert service.watch.ask(10.5 + PATIENCE_S - SOON) == finding
+    assert service.watch.ask(10.5 + PATIENCE_S) == "no answer for 0.25 s"
+
+
+def test_a_finding_of_long_ago_holds_for_nobody(service: Service) -> None:
+    service.watch.ask(10.0)
+    service.watch.learn("")
+    service.watch.ask(10.0 + RECENT_S + SOON)
+    assert service.watch.overdue(10.0 + RECENT_S + SOON + WAIT_S) == "no answer for 0.10 s"
 
 
 def test_what_was_found_too_late_is_looked_for_again(service: Service) -> None:
@@ -74,8 +91,8 @@ def test_what_was_found_too_late_is_looked_for_again(service: Service) -> None:
     )
 )
 def test_no_answer_is_old_or_late(steps: list[tuple[float, str, str]]) -> None:
-    """Whatever the order of events: an answer "fit" is of a look begun at most FRESH_S before the question or waited
-    for, and nobody is left waiting beyond PATIENCE_S.
+    """Whatever the order of events: an answer "fit" is of a look begun at most FRESH_S before the question, or of the
+    one before a look that has not been kept waiting for long; and nobody is left waiting beyond WAIT_S.
     """
     begun: list[float] = []
     now = 0.0
@@ -91,10 +108,12 @@ def test_no_answer_is_old_or_late(steps: list[tuple[float, str, str]]) -> None:
             answer = watch.ask(now)
             running = running or len(begun) > before
             if answer == "":
-                assert now - found[0] <= FRESH_S and found[1] == ""
+                late = running and now - begun[-1] >= PATIENCE_S
+                assert found[1] == "" and not late
+                assert now - found[0] <= FRESH_S or (running and begun[-1] - found[0] <= RECENT_S)
             if answer is None:
                 assert running and watch.due is not None
-                assert now < watch.due <= now + PATIENCE_S + 1e-9
+                assert now < watch.due <= now + WAIT_S + 1e-9
         elif running and now >= begun[-1] + PATIENCE_S:
             assert watch.overdue(now)
     assert len(begun) <= 1 + sum(event == "ask" for _, event, _ in steps)

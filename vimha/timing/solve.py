@@ -47,7 +47,7 @@ SHORTEST_SUSPICION = 500
 MEMBER_START, MEMBER_STOP = 60_000, 60_000
 """A clustered service's start returns as soon as its member joins; its stop writes to the disk what it holds."""
 MEMBER_CHECKS = Checks(inter=120, fastinter=40, downinter=120, timeout=150, fall=2, rise=2)
-"""haproxy asks the health endpoints of the clustered services' nodes, which answer within 0.12 s whatever state the
+"""haproxy asks the health endpoints of the clustered services' nodes, which answer within 0.1 s whatever state the
 service is in; a change is known within 460 ms even when the endpoint itself hangs (formulas.checks_hang). Two bad
 answers count, not one: a single lost packet (a bond that changes its port) would close the sessions of every member."""
 PATIENT = 10_000
