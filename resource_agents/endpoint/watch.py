@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WAIT_S = 0.1
-"""How long an asker waits: less than haproxy's time-out for a check (vimha/timing/solve.py), so that it gets a reason."""
+"""How long an asker waits: less than haproxy's time-out for a check (vimha/timing/solve.py), so that it gets a reason.
+"""
 PATIENCE_S = 0.25
 """How long a service may keep a look waiting. It answers in a few milliseconds; on a host whose cores a peer's boot
 took, looks of 0.18 s were seen, and each closed the sessions of all clients. With a longer one haproxy would know of a
