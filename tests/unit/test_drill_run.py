@@ -31,6 +31,8 @@ class World:
         self.outage_s = outage_s
         self.lab = FakeLab()
         self.off_at = float("inf")
+        self.late = False
+        """Whether a writer hears of its failures only when the outage is over."""
         self.dc = "c1"
         self.active = "c1"
         self.problems: list[str] = []
@@ -47,7 +49,8 @@ class World:
         self.now += seconds
 
     def attempts(self) -> list[Attempt]:
-        starts = [990 + step * 0.02 for step in range(int((self.now - 990) / 0.02))]
+        known = self.off_at if self.late and self.off_at < self.now < self.off_at + self.outage_s else self.now
+        starts = [990 + step * 0.02 for step in range(int((known - 990) / 0.02))]
         return [Attempt(at, at + 0.005, not self.off_at < at < self.off_at + self.outage_s) for at in starts]
 
 
@@ -101,6 +104,13 @@ def test_an_outage_beyond_the_budget_fails(world: World) -> None:
     outcome = drill(world).run(1)
     assert outcome.verdict == "fail"
     assert any("budget" in problem for problem in outcome.rounds[0].problems)
+
+
+def test_a_probe_that_says_nothing_is_waited_for(world: World) -> None:
+    world.outage_s, world.late = 8.0, True
+    (entry,) = drill(world).run(1).rounds
+    assert entry.returned
+    assert entry.outage_s >= 8.0
 
 
 def test_a_service_that_never_returns_is_given_up_and_said(world: World) -> None:

@@ -42,10 +42,12 @@ HELP_S = 3.0
 """While a healed cluster is still unhealthy, it is healed again, and failures are forgotten, this often."""
 QUIET_S = 1.5
 """Watching ends after so long without a failure, and not before the class's worst case has passed."""
+SILENT_S = 1.0
+"""A probe that has reported nothing for so long has an attempt under way whose end is not known."""
 GIVE_UP_S = 30.0
 """A service that has not returned by then, or by twice its objective, is reported as gone."""
-HEALTHY_S = 90.0
-"""How long a cluster may take to heal: a boot, a join and every start, on a slow machine."""
+HEALTHY_S = 180.0
+"""How long a cluster may take to heal: a boot, a join, every start and a copy of all data, on a slow machine."""
 DC_SETTLE_S = 3.0
 """Pacemaker damps elections for 2 s (LOSS_DAMPEN): a DC that dies within that time of its election leaves no winner."""
 LOOKED_S = 1.0
@@ -231,8 +233,12 @@ class Drill:
         hopeless = since + max(GIVE_UP_S, 2 * held_to.objective_s)
         while True:
             now = self.tools.clock()
-            bad = [a.end for entry in clients.read().values() for a in entry[-RECENT:] if not a.ok]
-            quiet = now >= max(until, max(bad, default=since) + QUIET_S)
+            seen = clients.read()
+            bad = [a.end for entry in seen.values() for a in entry[-RECENT:] if not a.ok]
+            silent = any(
+                now - max((a.end for a in entry[-RECENT:]), default=since) > SILENT_S for entry in seen.values()
+            )
+            quiet = now >= max(until, max(bad, default=since) + QUIET_S) and not silent
             moved = not self.fault.expected.moved or self._holder(watch, now) not in (None, roles.active)
             if (quiet and moved) or now > hopeless:
                 return now
