@@ -24,11 +24,12 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: help demo test unit lint bench docs clean packages-base packages-lab packages-test
+.PHONY: help demo test soak unit lint bench docs clean packages-base packages-lab packages-test
 
 help:
 	@echo "make demo    boot a three-node lab, pull the plug on the active node and more, print the outages"
 	@echo "make test    every test, from nothing (root; installs what it needs)"
+	@echo "make soak    clusters of databases and brokers on this host, every way to lose them (ten minutes)"
 	@echo "make unit    the quick tests alone"
 	@echo "make lint    ruff, mypy, the floors of the house, the Vagrantfile"
 	@echo "make bench   the figures: failover, monitors, rendering"
@@ -60,7 +61,10 @@ demo: packages-lab .venv/.lab
 	.venv/bin/vimha drill demo --site $(SITE) --report reports/demo.html
 
 test: packages-test .venv/.test
-	$(PYTHON) -m pytest tests/unit tests/agents tests/lab
+	$(PYTHON) -m pytest -m 'not soak' tests/unit tests/agents tests/lab
+
+soak: packages-test .venv/.test
+	$(PYTHON) -m pytest -m soak tests/agents
 
 unit: packages-base .venv/.test
 	$(PYTHON) -m pytest tests/unit

@@ -11,6 +11,7 @@ from galera_nodes import Node, Nodes, galera_nodes
 from ocf_calls import wait_until
 
 pytestmark = [
+    pytest.mark.soak,
     pytest.mark.agents,
     pytest.mark.usefixtures("installed"),
     pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),

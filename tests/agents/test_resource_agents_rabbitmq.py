@@ -179,11 +179,13 @@ def test_a_cookie_that_others_can_read_and_a_folder_that_is_not_the_brokers(node
     assert answer.reason == f"{node.home}/mnesia belongs to root: chown -R rabbitmq: {node.home}/mnesia"
 
 
+@pytest.mark.soak
 def test_a_cluster_is_formed(site: Site) -> None:
     assert site.nodes[0].running() == {"n1", "n2", "n3"}
     assert all(each.startswith("up,") for each in site.words().values())
 
 
+@pytest.mark.soak
 def test_another_cookie_is_refused_and_nothing_is_touched(site: Site) -> None:
     node = site.nodes[2]
     assert node("stop").code == 0
@@ -200,6 +202,7 @@ def test_another_cookie_is_refused_and_nothing_is_touched(site: Site) -> None:
     node.up()
 
 
+@pytest.mark.soak
 def test_another_sites_broker_in_the_place_of_a_peer_is_not_joined(site: Site) -> None:
     """Its word says the same cookie, its broker says another: the joiner serves nobody and leaves nothing behind."""
     node = site.nodes[2]
@@ -227,6 +230,7 @@ def test_another_sites_broker_in_the_place_of_a_peer_is_not_joined(site: Site) -
     assert node.running() == {"n1", "n2", "n3"}
 
 
+@pytest.mark.soak
 def test_a_wiped_node_joins_anew_and_holds_its_queues_again(site: Site) -> None:
     node = site.nodes[1]
     declare = "rabbit_amqqueue:declare({resource,<<\"/\">>,queue,<<\"q\">>},true,false,[{<<\"x-queue-type\">>,longstr,<<\"quorum\">>}],none,<<\"t\">>)."  # noqa: E501 # fmt: skip
@@ -240,6 +244,7 @@ def test_a_wiped_node_joins_anew_and_holds_its_queues_again(site: Site) -> None:
     assert not list((node.home / "mnesia").glob("vimha-joining*"))
 
 
+@pytest.mark.soak
 def test_all_lose_power_and_come_back_one_by_one(site: Site) -> None:
     for node in site.nodes:
         node.kill()
@@ -257,6 +262,7 @@ def test_all_lose_power_and_come_back_one_by_one(site: Site) -> None:
     assert first.running() == {"n1", "n2", "n3"}
 
 
+@pytest.mark.soak
 def test_the_operator_lets_one_of_three_begin(site: Site) -> None:
     for node in site.nodes:
         node.kill()
@@ -273,6 +279,7 @@ def test_the_operator_lets_one_of_three_begin(site: Site) -> None:
     assert lone.running() == {"n1", "n2", "n3"}
 
 
+@pytest.mark.soak
 def test_without_its_peers_it_pauses_and_goes_on_when_they_are_back(site: Site) -> None:
     for node in site.nodes[:2]:
         os.kill(node.pid(), signal.SIGKILL)
@@ -286,14 +293,15 @@ def test_without_its_peers_it_pauses_and_goes_on_when_they_are_back(site: Site) 
     wait_until(paused, 20)
     assert "pause_minority" in answers[-1].reason
     wait_until(lambda: site.words()["n3"].startswith("paused,"))
-    for node in site.nodes[:2]:
-        node("stop")
-        node("start")
+    for action in ("stop", "start"):
+        for node in site.nodes[:2]:
+            node(action)
+    for node in site.nodes:
         node.up()
-    lone.up()
     assert lone.running() == {"n1", "n2", "n3"}
 
 
+@pytest.mark.soak
 def test_a_node_that_the_site_dropped_is_forgotten(site: Site) -> None:
     """It does not run any more; the next member that comes up has the cluster forget it."""
     gone, node = site.nodes[2], site.nodes[1]
@@ -309,6 +317,7 @@ def test_a_node_that_the_site_dropped_is_forgotten(site: Site) -> None:
     gone.up()
 
 
+@pytest.mark.soak
 def test_a_peers_silent_death_is_told_by_the_alert(site: Site) -> None:
     """Its port goes down, no RST comes: the distribution's connection ends when the alert says so."""
     first, dead = site.nodes[0], site.nodes[2]

@@ -10,7 +10,7 @@ import pytest
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
-from vimha.lab import remains
+from vimha.lab import image, remains
 from vimha.lab.labs import Lab
 from vimha.site.loading import load_valid
 from vimha.site.model import Site
@@ -32,6 +32,12 @@ class LabBackend(BaseBackend):  # type: ignore[misc]
         line = self.get_command(command, *args)
         done = self._runner(["sh", "-c", line])
         return self.result(done.code, line, done.out, done.err)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_image() -> None:
+    """The larger image serves every site: one build instead of two."""
+    image.ensure(print, clustered=True)
 
 
 @pytest.fixture(scope="session")

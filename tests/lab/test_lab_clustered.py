@@ -19,10 +19,8 @@ pytestmark = pytest.mark.lab
 
 ORDERS = (
     Order("service-kill", service="database"),
-    Order("service-freeze", service="database"),
     Order("service-kill", service="messaging"),
     Order("node-power-off"),
-    Order("member-power-off"),
     Order("site-power-loss-random"),
 )
 

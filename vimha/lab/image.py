@@ -40,9 +40,9 @@ class Image:
 
 
 def current(*, clustered: bool = False) -> Image | None:
-    """The image of this version's recipe, when it is in the cache."""
-    path = CACHE / recipe.key(clustered=clustered)
-    return Image(path) if path.is_dir() else None
+    """The image of this version's recipe, when it is in the cache; the larger one serves every site."""
+    paths = [CACHE / recipe.key(clustered=each) for each in sorted({clustered, True})]
+    return next((Image(path) for path in paths if path.is_dir()), None)
 
 
 def cached() -> tuple[Image, ...]:
