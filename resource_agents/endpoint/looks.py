@@ -108,7 +108,7 @@ class RabbitmqLook(Look):
         self, amqp: tuple[str, int], management: tuple[str, int] | None = None,
         clock: "Callable[[], float]" = time.monotonic,
     ) -> None:  # fmt: skip
-        self.fresh_s = 0.1 if management else 0.15
+        self.fresh_s = 0.05 if management else 0.09
         self._amqp = amqp
         self._management = management
         self._clock = clock

@@ -11,14 +11,14 @@ from vimha.timing.figures import Figure
 from vimha.timing.model import Term, Timings
 
 Terms = tuple[Term, ...]
-GALERA_AGE, RABBITMQ_AGE = 50, 150
+ANSWER_AGE = 50
 """How old, in milliseconds, the health endpoint's answer may be (resource_agents/endpoint)."""
 DATABASE, MESSAGING = "the database's writer", "the broker in use"
 
 
 def database_crash(timings: Timings) -> Terms:
     """The writer's mariadbd is killed: its peers' commits wait until they have agreed that it is gone."""
-    worst = formulas.checks_crash(timings.members) + GALERA_AGE
+    worst = formulas.checks_crash(timings.members) + ANSWER_AGE
     return (*_given_up(timings), _turned(timings, worst), figures.CLIENT.term("client"))
 
 
@@ -30,7 +30,7 @@ def database_hang(timings: Timings) -> Terms:
 
 def messaging_crash(timings: Timings) -> Terms:
     """The broker is killed: its queues' other replicas elect a leader as soon as its connections are reset."""
-    worst = formulas.checks_crash(timings.members) + RABBITMQ_AGE
+    worst = formulas.checks_crash(timings.members) + ANSWER_AGE
     return (
         _turned(timings, worst),
         figures.QUEUE_ELECTION.term("queue leaders elected"),
