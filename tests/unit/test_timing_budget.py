@@ -27,7 +27,7 @@ MEASURED_S = {
     "process-crash": 0.80,
     "process-hang": 2.25,
     "port-loss": 0.12,
-    "plane-loss": 0.12,
+    "plane-loss": 0.21,
     "switchover": 0.37,
 }
 """The longest outages of a small site measured so far with the timings of a 5 s objective: a worst case below one of
