@@ -173,7 +173,7 @@ def test_classes_with_the_same_terms_share_a_finding() -> None:
         ({"token": "1000ms"}, ["T001", "T001"]),
         ({"token_coefficient": "650ms"}, ["T001", "T001", "T004"]),
         ({"consensus": "300ms"}, ["T005"]),
-        ({"token": "200ms"}, ["T006"]),
+        ({"token": "200ms"}, ["T006", "T009"]),
         ({"monitor_timeout": "100ms"}, ["T007", "T007"]),
         ({"monitor_timeout": "10s"}, ["T001"]),
         ({"monitor_interval": "50ms"}, ["T010"]),
