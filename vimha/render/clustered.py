@@ -8,16 +8,15 @@ to it once its health endpoint says that it is well.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vimha.render import secrets
 from vimha.render.cib import Alert, Clone, Nowhere, Op, Primitive
 from vimha.render.environment import fill
 from vimha.render.fronts import ENDPOINT_PORT
 from vimha.render.model import Artefact
-from vimha.render.operations import ops
+from vimha.render.operations import by_node, ops
 from vimha.site.model import Database, Messaging, Site
-from vimha.timing.model import Operations, Timings, Wsrep
+from vimha.timing.model import Timings, Wsrep
 
 GALERA_CONFIG = "/etc/vimha/galera.cnf"
 SOCKET = "/run/mysqld/mysqld.sock"
@@ -95,8 +94,11 @@ def _rabbitmq(site: Site, messaging: Messaging, timings: Timings) -> Primitive:
         "members": _named(brokers(site)),
     }
     own = {node: {"amqp": f"{address}:{messaging.port}"} for node, address in brokers(site).items()}
-    broker = _differing(MESSAGING, "ocf:vimha:rabbitmq", params, own, timings.messaging)
-    return replace(broker, ops=(*broker.ops, Op("monitor", DEEP_TIMEOUT_MS, DEEP_INTERVAL_MS, level=10)))
+    common, others = by_node(own)
+    deep = Op("monitor", DEEP_TIMEOUT_MS, DEEP_INTERVAL_MS, level=10)
+    return Primitive(
+        MESSAGING, "ocf:vimha:rabbitmq", {**common, **params}, (*ops(timings.messaging), deep), others
+    )  # fmt: skip
 
 
 def _health(site: Site, timings: Timings) -> Primitive:
@@ -106,7 +108,8 @@ def _health(site: Site, timings: Timings) -> Primitive:
     if site.messaging:
         own = {node: {**own[node], "rabbitmq": f"{address}:{site.messaging.port}"}
                for node, address in addresses(site).items()}  # fmt: skip
-    return _differing("health", "ocf:vimha:health", params, own, timings.health)
+    common, others = by_node(own)
+    return Primitive("health", "ocf:vimha:health", {**common, **params}, ops(timings.health), others)
 
 
 def _garbd(site: Site, timings: Timings) -> Primitive:
@@ -122,15 +125,6 @@ def _garbd(site: Site, timings: Timings) -> Primitive:
 
 def _named(members: dict[str, str]) -> str:
     return " ".join(f"{node}={address}" for node, address in members.items())
-
-
-def _differing(
-    name: str, agent: str, params: dict[str, str], own: dict[str, dict[str, str]], operations: Operations
-) -> Primitive:  # fmt: skip
-    """A resource with parameters that are each node's `own`; those of the first node stand for all."""
-    common, *_ = own.values()
-    by_node = {node: params for node, params in own.items() if params != common}
-    return Primitive(name, agent, {**common, **params}, ops(operations), by_node)
 
 
 def artefacts(site: Site, node: str, timings: Timings, key: bytes, made_by: str) -> tuple[Artefact, ...]:

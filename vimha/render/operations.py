@@ -1,4 +1,6 @@
-"""A resource's operations, from its timings."""
+"""A resource's operations, from its timings, and its parameters where they differ from node to node."""
+
+from collections.abc import Mapping
 
 from vimha.render.cib import Op
 from vimha.timing.model import Operations
@@ -11,3 +13,9 @@ def ops(operations: Operations, *, watch: bool = False) -> tuple[Op, ...]:
         Op("stop", operations.stop_timeout),
         Op("monitor", operations.monitor_timeout, operations.interval, "ignore" if watch else ""),
     )
+
+
+def by_node(own: Mapping[str, dict[str, str]]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The parameters of the first node, which stand for all, and those of each node where they are others."""
+    common, *_ = own.values()
+    return common, {node: params for node, params in own.items() if params != common}

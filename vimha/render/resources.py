@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from vimha.render import clustered, fencing, spares
 from vimha.render.cib import Cib, Clone, Colocation, Group, Location, Needs, Nowhere, Order, Primitive
-from vimha.render.operations import ops
+from vimha.render.operations import by_node, ops
 from vimha.site.model import Policy, Role, Scale, Site
 from vimha.timing.model import Timings
 
@@ -199,19 +199,17 @@ def _services(site: Site, timings: Timings) -> Iterator[Clone]:
 
 def _service(site: Site, name: str, timings: Timings) -> Primitive:
     service, plane = site.services[name], next(iter(site.planes))
-    urls = {
-        node: f"http://{site.nodes[node].addresses[plane]}:{site.backend_port_of(name)}/healthcheck"
-        for node in site.full_nodes()
-    }
-    common, *_ = urls.values()
+    port = site.backend_port_of(name)
+    common, others = by_node(
+        {node: {"url": f"http://{site.nodes[node].addresses[plane]}:{port}/healthcheck"} for node in site.full_nodes()}
+    )
     params = {
         "config": service.config,
         "bind_config": bind_config(name),
         "pid": f"/run/vimha/{name}.pid",
-        "url": common,
+        **common,
     }
-    by_node = {node: {"url": url} for node, url in urls.items() if url != common}
-    return Primitive(name, f"ocf:vimha:{service.kind}", params, ops(timings.api), by_node)
+    return Primitive(name, f"ocf:vimha:{service.kind}", params, ops(timings.api), others)
 
 
 def _haproxies(site: Site, timings: Timings) -> Clone:
@@ -223,18 +221,14 @@ def _haproxies(site: Site, timings: Timings) -> Clone:
 def _vip(site: Site, name: str, timings: Timings) -> Primitive:
     """An address. `arp_bg`: the first gratuitous ARP goes out at once, its repetitions while the start has returned."""
     vip, plane = site.vips[name], site.plane_of(name)
-    nics = {node: site.interface(node, plane) for node in site.full_nodes()}
-    common, *_ = nics.values()
+    common, others = by_node({node: {"nic": site.interface(node, plane)} for node in site.full_nodes()})
     params = {
         "ip": str(vip.address),
         "cidr_netmask": str(site.planes[plane].subnet.prefixlen),
-        "nic": common,
+        **common,
         "arp_bg": "true",
     }
-    by_node = {node: {"nic": nic} for node, nic in nics.items() if nic != common}
-    return Primitive(
-        f"vip-{name}", "ocf:heartbeat:IPaddr2", params, ops(timings.vip), by_node, spares.utilization(site)
-    )
+    return Primitive(f"vip-{name}", "ocf:heartbeat:IPaddr2", params, ops(timings.vip), others, spares.utilization(site))
 
 
 def _attribute(site: Site, plane: str) -> str:
@@ -256,8 +250,8 @@ def _ports(site: Site, timings: Timings) -> Iterator[Clone]:
 
 
 def _watcher(name: str, attribute: str, bond: str, ports: dict[str, str], timings: Timings) -> Clone:
-    common, *_ = ports.values()
-    params = {"bond": bond, "ports": common, "attribute": attribute, "min_ports": str(min(2, len(common.split())))}
-    by_node = {node: {"ports": names} for node, names in ports.items() if names != common}
-    child = Primitive(name, "ocf:vimha:bond", params, ops(timings.ports, watch=True), by_node)
+    common, others = by_node({node: {"ports": names} for node, names in ports.items()})
+    least = min(2, len(common["ports"].split()))
+    params = {"bond": bond, **common, "attribute": attribute, "min_ports": str(least)}
+    child = Primitive(name, "ocf:vimha:bond", params, ops(timings.ports, watch=True), others)
     return Clone(f"{name}-clone", child, len(ports))
