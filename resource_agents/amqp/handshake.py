@@ -7,7 +7,7 @@ booting or paused by a partition listens to nobody; one that is frozen accepts (
 
 from _collections_abc import Callable
 
-from resource_agents.ocf.http import connect
+from resource_agents.ocf.http import exchange
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD_FRAME = 1
@@ -22,25 +22,8 @@ def check(host: str, port: int, timeout_s: float, clock: Callable[[], float]) ->
 
     OSError: no connection, or no answer in time (TimeoutError). ValueError: it is no AMQP 0-9-1 broker.
     """
-    end = clock() + timeout_s
-    sock = connect(host, port, timeout_s)
-    try:
-        sock.send(HEADER)
-        answer = b""
-        while len(answer) < LEAST and not _refused(answer):
-            left = end - clock()
-            if left <= 0:
-                raise TimeoutError(f"no answer within {timeout_s:.2f} s")
-            sock.settimeout(left)
-            chunk = sock.recv(1024)
-            if not chunk:
-                break
-            answer += chunk
-    except TimeoutError as error:
-        raise TimeoutError(f"no answer within {timeout_s:.2f} s") from error
-    finally:
-        sock.close()
-    judge(answer)
+    enough = lambda answer: len(answer) >= LEAST or _refused(answer)  # noqa: E731
+    judge(exchange((host, port), HEADER, enough, timeout_s, clock))
 
 
 def judge(answer: bytes) -> None:

@@ -7,7 +7,7 @@ RabbitMQ has noticed. An alarm, a lost member or a critical queue is degraded: a
 import base64
 import json
 
-from resource_agents.ocf.http import connect, parse_status, parse_target
+from resource_agents.ocf.http import exchange, parse_status, parse_target
 from resource_agents.ocf.system import System
 
 LARGEST = 4 << 20
@@ -75,25 +75,9 @@ def get(
 ) -> tuple[int, object]:
     """(status, JSON) of GET; OSError: no answer in time; ValueError: no JSON over HTTP."""
     host, port, path = target
-    end = clock() + timeout_s
-    sock = connect(host, port, timeout_s)
-    try:
-        token = base64.b64encode(credentials.encode()).decode()
-        sock.send(f"GET {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: Basic {token}\r\n\r\n".encode())
-        answer = b""
-        while len(answer) < LARGEST:
-            left = end - clock()
-            if left <= 0:
-                raise TimeoutError(f"no answer within {timeout_s:.2f} s")
-            sock.settimeout(left)
-            chunk = sock.recv(65536)
-            if not chunk:
-                break
-            answer += chunk
-    except TimeoutError as error:
-        raise TimeoutError(f"no answer within {timeout_s:.2f} s") from error
-    finally:
-        sock.close()
+    token = base64.b64encode(credentials.encode()).decode()
+    request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: Basic {token}\r\n\r\n".encode()
+    answer = exchange((host, port), request, lambda answer: len(answer) >= LARGEST, timeout_s, clock)
     body = answer.partition(b"\r\n\r\n")[2]
     return parse_status(answer), json.loads(body or b"null")
 

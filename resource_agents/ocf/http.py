@@ -41,23 +41,39 @@ def parse_status(answer: bytes) -> int:
 def get_status(target: tuple[str, int, str], timeout_s: float, clock: Callable[[], float]) -> int:
     """The status code of GET for `target`. OSError: no connection or no answer in time. ValueError: not HTTP."""
     host, port, path = target
+    request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    return parse_status(
+        exchange((host, port), request, lambda answer: b"\n" in answer or len(answer) >= 1024, timeout_s, clock)
+    )
+
+
+def exchange(
+    where: tuple[str, int], request: bytes, enough: Callable[[bytes], bool], timeout_s: float,
+    clock: Callable[[], float],
+) -> bytes:  # fmt: skip
+    """What the numeric address and port `where` answers to `request`: until it is `enough`, or the peer has closed.
+
+    OSError: no connection. TimeoutError: all of it took longer than `timeout_s`.
+    """
     end = clock() + timeout_s
-    sock = connect(host, port, timeout_s)
+    sock = connect(*where, timeout_s)
+    answer = b""
     try:
-        sock.send(f"GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-        answer = b""
-        while b"\n" not in answer and len(answer) < 1024:
+        sock.send(request)
+        while not enough(answer):
             left = end - clock()
             if left <= 0:
                 raise TimeoutError
             sock.settimeout(left)
-            chunk = sock.recv(1024)
+            chunk = sock.recv(65536)
             if not chunk:
                 break
             answer += chunk
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer within {timeout_s:.2f} s") from error
     finally:
         sock.close()
-    return parse_status(answer)
+    return answer
 
 
 def connect(host: str, port: int, timeout_s: float) -> _socket.socket:

@@ -1,40 +1,16 @@
 """The AMQP handshake: what a broker's greeting is, what is not, and that nobody can hold it up."""
 
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tcp_peer import peer
 
 from resource_agents.amqp.handshake import CONNECTION_START, HEADER, check, judge
 
 GREETING = b"\x01\x00\x00\x00\x00\x01\xf8" + CONNECTION_START + b"\x00\x00\x01\xd3"
-
-
-@contextmanager
-def peer(treat: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A TCP server that treats its one connection with `treat`."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            try:
-                sock, _ = listener.accept()
-                with sock:
-                    treat(sock)
-            except OSError:
-                return
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 def test_a_brokers_greeting() -> None:

@@ -1,38 +1,15 @@
 """The one HTTP request: what counts as an address, what counts as an answer, and that no server can hold it up."""
 
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tcp_peer import peer
 
 from resource_agents.ocf.http import get_status, parse_status, parse_target
-
-
-@contextmanager
-def server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A TCP server that treats its one connection with `answer`."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            try:
-                peer, _ = listener.accept()
-                with peer:
-                    answer(peer)
-            except OSError:
-                return
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 def say(answer: bytes) -> Callable[[socket.socket], None]:
@@ -91,7 +68,7 @@ def test_an_answer_is_parsed_or_refused(answer: bytes) -> None:
     [(b"HTTP/1.1 200 OK\r\n\r\nbody", 200), (b"HTTP/1.0 503\n", 503), (b"HTTP/1.1 404 Not\r\nFound", 404)],
 )
 def test_answers(answer: bytes, status: int) -> None:
-    with server(say(answer)) as port:
+    with peer(say(answer)) as port:
         assert get_status(("127.0.0.1", port, "/"), 2, time.monotonic) == status
 
 
@@ -102,14 +79,14 @@ def test_the_request_is_one_that_servers_understand() -> None:
         seen.append(peer.recv(1000))
         peer.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
 
-    with server(answer) as port:
+    with peer(answer) as port:
         get_status(("127.0.0.1", port, "/health"), 2, time.monotonic)
     assert seen == [b"GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"]
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 OK\r\n", b"\0" * 2000])
 def test_what_is_not_http_is_refused(answer: bytes) -> None:
-    with server(say(answer)) as port, pytest.raises(ValueError, match="not an HTTP answer"):
+    with peer(say(answer)) as port, pytest.raises(ValueError, match="not an HTTP answer"):
         get_status(("127.0.0.1", port, "/"), 2, time.monotonic)
 
 
@@ -120,7 +97,7 @@ def test_a_server_that_drips_is_given_up_in_time() -> None:
             time.sleep(0.05)
 
     begun = time.monotonic()
-    with server(drip) as port:
+    with peer(drip) as port:
         with pytest.raises(TimeoutError):
             get_status(("127.0.0.1", port, "/"), 0.3, time.monotonic)
         assert time.monotonic() - begun < 0.6
