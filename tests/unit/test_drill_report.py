@@ -44,7 +44,7 @@ def measured(number: int, outage: float) -> Round:
         Sighting(FAULT_AT + 1.56, "claim", "c2", VIP),
     ]
     probes = {"glance-api http": attempts, "glance-api tcp": attempts}
-    seen = Seen("c1", "c1", FAULT_AT, FAULT_AT, FAULT_AT + 5, probes, sightings, logs)
+    seen = Seen("c1", "c1", FAULT_AT, FAULT_AT, FAULT_AT + 5, True, probes, sightings, logs)
     limits = Limits(5.0, "node-power-loss-dc", 1.3, 2.3)
     return assess(number, seen, limits, Expectation(True, True), VIP, fenced=True, healed=True)
 

@@ -33,6 +33,8 @@ class World:
         self.off_at = float("inf")
         self.late = False
         """Whether a writer hears of its failures only when the outage is over."""
+        self.blip_at = float("inf")
+        """When the service fails once more, for 0.2 s."""
         self.dc = "c1"
         self.active = "c1"
         self.problems: list[str] = []
@@ -51,7 +53,8 @@ class World:
     def attempts(self) -> list[Attempt]:
         known = self.off_at if self.late and self.off_at < self.now < self.off_at + self.outage_s else self.now
         starts = [990 + step * 0.02 for step in range(int((known - 990) / 0.02))]
-        return [Attempt(at, at + 0.005, not self.off_at < at < self.off_at + self.outage_s) for at in starts]
+        down = lambda at: self.off_at < at < self.off_at + self.outage_s or self.blip_at < at < self.blip_at + 0.2  # noqa: E731
+        return [Attempt(at, at + 0.005, not down(at)) for at in starts]
 
 
 @pytest.fixture
@@ -118,6 +121,17 @@ def test_a_service_that_never_returns_is_given_up_and_said(world: World) -> None
     (entry,) = drill(world).run(1).rounds
     assert not entry.returned
     assert not world.lab.dark
+
+
+def test_a_failure_that_nobody_knew_of_when_the_watching_ended_belongs_to_the_healing(world: World) -> None:
+    (first,) = drill(world).run(1).rounds
+    world.now, world.off_at = 1000.0, float("inf")
+    world.blip_at = first.ended_at - 0.001
+    starts = lambda: ["glance-api starts"] if world.blip_at < world.now < world.blip_at + 1 else []  # noqa: E731
+    (entry,) = drill(world, tools=world.tools(starts)).run(1).rounds
+    assert entry.returned
+    assert entry.outage_s == first.outage_s
+    assert 0.2 <= entry.heal_outage_s <= 0.3
 
 
 def test_an_unhealthy_cluster_is_refused_before_anything_is_hit(world: World) -> None:

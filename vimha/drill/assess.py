@@ -17,8 +17,9 @@ from vimha.drill.verdict import Expectation, Limits, Round, problems
 @dataclass(frozen=True)
 class Seen:
     """One round as recorded, in monotonic seconds: the fault, the moment `since` which the outage counts (the fault,
-    or the end of a fault that ends by itself), the watching's end, attempts by probe, sightings, the nodes' logs, and
-    what became of the acknowledged writes (None: nobody wrote, or the cluster never became healthy enough to ask).
+    or the end of a fault that ends by itself), the watching's end and whether the service had returned by then,
+    attempts by probe, sightings, the nodes' logs, and what became of the acknowledged writes (None: nobody wrote, or
+    the cluster never became healthy enough to ask).
     """
 
     dc: str
@@ -26,6 +27,7 @@ class Seen:
     fault_at: float
     since: float
     ended_at: float
+    returned: bool
     attempts: Mapping[str, Sequence[Attempt]]
     sightings: Sequence[Sighting]
     logs: Sequence[Event]
@@ -65,8 +67,12 @@ def assess(
     """The round that `seen` amounts to, with its problems. `vip` is the address that may have to move."""
     http = {name: windows(tries) for name, tries in seen.attempts.items() if not name.endswith(" tcp")}
     during = {name: between(found, seen.fault_at, seen.ended_at) for name, found in http.items()}
+    if seen.returned:
+        during = {name: _known(found, seen.ended_at) for name, found in during.items()}
     worst = longest([window for found in during.values() for window in found])
-    after = longest([w for found in http.values() for w in found if w.start >= seen.ended_at])
+    after = longest(
+        [w for name, found in http.items() for w in found if w.end > seen.ended_at and w not in during[name]]
+    )
     held = holdings(seen.sightings)
     fault = Event(seen.fault_at, "fault", seen.target, f"fault injected on {seen.target}")
     events = merge(fault, worst, held, seen.sightings, seen.logs)
@@ -79,7 +85,7 @@ def assess(
         outage_s=outage_s(worst, seen.fault_at, seen.since),
         unavailable_s=max((unavailable_s(found) for found in during.values()), default=0.0),
         windows=max((len(found) for found in during.values()), default=0),
-        returned=all(window.closed and window.end <= seen.ended_at for found in during.values() for window in found),
+        returned=seen.returned,
         split_brain=evidence(seen.sightings, held, seen.fault_at),
         fenced=fenced or _verified_off(seen.logs, seen.target),
         moved=holder_at(held, vip, seen.ended_at) not in (None, seen.target),
@@ -97,6 +103,13 @@ def assess(
         phases=phases(events, seen.fault_at),
     )
     return replace(result, problems=problems(result, expected))
+
+
+def _known(found: Iterable[Window], until: float) -> tuple[Window, ...]:
+    """Those of `found` that were over at `until`: when the watching ends because all is quiet, another one's first
+    failure was not known yet, and it belongs to the healing.
+    """
+    return tuple(window for window in found if window.end <= until)
 
 
 def _verified_off(logs: Iterable[Event], target: str) -> bool:

@@ -165,10 +165,11 @@ class Drill:
                 self.tools.say(injection.note)
             fault_at, epoch = self.tools.clock(), self.tools.epoch()
             since = ended = fault_at
+            returned = False
             try:
                 injection.inject()
                 since = self._undo_early(injection, fault_at)
-                ended = self._observe(clients, watch, since, roles)
+                ended, returned = self._observe(clients, watch, since, roles)
             finally:
                 injection.heal()
             healed = self._recover(injection)
@@ -178,7 +179,7 @@ class Drill:
             if healed:
                 self.stage.clean_up()
             tries, sightings = clients.read(), watch.read()
-            seen = Seen(roles.dc, injection.target, fault_at, since, ended, tries, sightings, logs, audit)
+            seen = Seen(roles.dc, injection.target, fault_at, since, ended, returned, tries, sightings, logs, audit)
         if roles.dc == injection.target:
             self._settled_at = max((e.at for e in logs if e.kind == "dc-elected"), default=self.tools.clock())
         held_to = self._limits(injection.target, roles.dc)
@@ -223,9 +224,9 @@ class Drill:
         injection.heal()
         return self.tools.clock() if self.fault.staggered else back
 
-    def _observe(self, clients: Clients, watch: Watch, since: float, roles: Roles) -> float:
+    def _observe(self, clients: Clients, watch: Watch, since: float, roles: Roles) -> tuple[float, bool]:
         """Watch until the fault has had its effect, the service has been quiet and the class's worst case has passed,
-        or until all hope is gone; the moment of the end.
+        or until all hope is gone; the moment of the end, and whether the service was quiet then.
         """
         held_to = self._limits(roles.active, roles.dc)
         noticed_s = notice_s(self.stage.site, self.fault, self.service)
@@ -241,7 +242,7 @@ class Drill:
             quiet = now >= max(until, max(bad, default=since) + QUIET_S) and not silent
             moved = not self.fault.expected.moved or self._holder(watch, now) not in (None, roles.active)
             if (quiet and moved) or now > hopeless:
-                return now
+                return now, quiet
             self.tools.sleep(POLL_S)
 
     def _holder(self, watch: Watch, now: float) -> str | None:
