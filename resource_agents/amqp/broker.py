@@ -19,6 +19,9 @@ SETPRIV = "/usr/bin/setpriv"
 ENV = "/usr/bin/env"
 DIST_PORT = 25672
 TAIL = 65536
+CALM = "+sbwt none +sbwtdcpu none +sbwtdio none"
+"""Erlang's schedulers do not spin while they wait (erl(1)): a control node's cores are for all of its services, and a
+broker that comes back took them from those that had just taken over. RabbitMQ's runtime guide advises it for such."""
 READY = "completed with"
 """What a broker prints when it has booted ("completed with 3 plugins.")."""
 CAUSES = (
@@ -143,7 +146,7 @@ class Broker:
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{values['config_dir']}/enabled_plugins",
             "RABBITMQ_MNESIA_BASE": values["data"],
             "RABBITMQ_LOG_BASE": values["log_dir"],
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{{dots}}}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{CALM} -kernel inet_dist_use_interface {{{dots}}}",
             "ERL_EPMD_ADDRESS": self._members[self.name],
             "ERL_INETRC": f"{self._run}/inetrc",
             "ERL_CRASH_DUMP": f"{values['log_dir']}/erl_crash.dump",
