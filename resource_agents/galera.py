@@ -22,11 +22,12 @@ from resource_agents.ocf.agent import (
     Parameter,
 )
 from resource_agents.ocf.attribute import Attribute
+from resource_agents.ocf.peers import Decision, Refuse, Wait, parse_members
 from resource_agents.ocf.process import Process
 from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
-from resource_agents.wsrep.election import Bootstrap, Decision, Refuse, Wait, confirmed, decide
-from resource_agents.wsrep.member import Member, Unreadable, parse_members
+from resource_agents.wsrep.election import Bootstrap, confirmed, decide
+from resource_agents.wsrep.member import Member, Unreadable
 from resource_agents.wsrep.status import DONOR, Status
 from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, Word, decode, encode
 

@@ -26,6 +26,7 @@ from resource_agents.ocf.agent import (
 )
 from resource_agents.ocf.attribute import Attribute
 from resource_agents.ocf.http import parse_target
+from resource_agents.ocf.peers import parse_members
 from resource_agents.ocf.process import Daemon
 from resource_agents.ocf.runtime import ERROR, INFO, log
 from resource_agents.ocf.system import System
@@ -105,9 +106,9 @@ class RabbitMQ(Agent):
                 raise OcfError(CONFIGURED, f"parameter {name}={value!r} is not an absolute path")
         try:
             self.target = parse_target(self.values["amqp"])
-            self.members = parse_members(self.values["members"])
         except ValueError as error:
-            raise OcfError(CONFIGURED, f"parameter amqp or members: {error}") from error
+            raise OcfError(CONFIGURED, f"parameter amqp: {error}") from error
+        self.members = parse_members(self.values["members"], ipv4=True)
         self.node = env.get("OCF_RESKEY_CRM_meta_on_node") or system.node_name()
         self.folder = f"/run/vimha/{self.instance}.d"
         self.attribute = Attribute(system, self.values["attribute"], private=True)
@@ -293,7 +294,7 @@ class RabbitMQ(Agent):
         if self.listener.find() is None:
             from resource_agents.amqp.dead_peer import serve
 
-            self.listener.record(leave(lambda: serve(self.values["members"])))
+            self.listener.record(leave(lambda: serve(self.members)))
 
     def _tell(self, code: int, reason: str) -> None:
         """What the coming up has got to, for start and monitor; changes are logged."""
@@ -321,20 +322,6 @@ def leave(work: "Callable[[], None]") -> int:
         finally:
             os._exit(0)
     return pid
-
-
-def parse_members(text: str) -> dict[str, str]:
-    """`NAME=ADDRESS ...` as addresses by name; ValueError when it is not that."""
-    members = {}
-    for word in text.split():
-        name, _, address = word.partition("=")
-        numbers = address.split(".")
-        if not name or len(numbers) != 4 or not all(each.isdecimal() and int(each) < 256 for each in numbers):
-            raise ValueError(f"{word!r} is not NAME=IPv4-ADDRESS")
-        members[name] = address
-    if not members:
-        raise ValueError("it names no node: expected NAME=IPv4-ADDRESS ...")
-    return members
 
 
 AGENT = RabbitMQ

@@ -24,7 +24,7 @@ from resource_agents.ocf.http import connect
 from resource_agents.ocf.runtime import ERROR, INFO, log
 from resource_agents.ocf.system import System
 
-PORTS = "25672 4369 5672"
+PORTS = frozenset((25672, 4369, 5672))
 """Erlang distribution and its port mapper; AMQP clients that ran on the dead node."""
 EPMD = 4369
 NAMES_REQUEST = b"\x00\x01n"
@@ -58,8 +58,8 @@ def main() -> None:
         sock.close()
 
 
-def serve(members: str) -> None:
-    """The listener: treat events until the process is ended."""
+def serve(members: Mapping[str, str]) -> None:
+    """The listener: treat events about `members`, addresses by name, until the process is ended."""
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
     System().remove(SOCKET)
     os.umask(0o177)
@@ -72,48 +72,36 @@ def serve(members: str) -> None:
     while True:
         event = dict(line.partition("=")[::2] for line in sock.recv(4096).decode(errors="replace").splitlines())
         try:
-            told = act({**event, "members": members})
-        except (OSError, ValueError) as error:
+            told = act(event, members)
+        except OSError as error:
             log({}, "dead_peer", ERROR, f"{event.get('CRM_alert_node', '?')}: {error}")
             continue
         if told:
             log({}, "dead_peer", INFO, told)
 
 
-def act(env: Mapping[str, str]) -> str:
-    """Treat one event; what was done, empty when it is none of ours. OSError, ValueError: it could not be."""
-    node = env.get("CRM_alert_node", "")
-    address = addresses(env.get("members", "")).get(node, "")
-    why = verdict(env)
+def act(event: Mapping[str, str], members: Mapping[str, str], ports: frozenset[int] = PORTS) -> str:
+    """Treat one event; what was done, empty when it is none of ours. OSError: it could not be."""
+    node = event.get("CRM_alert_node", "")
+    address = members.get(node, "")
+    why = verdict(event)
     if not (why and address):
         return ""
     if why == "lost" and answers(address):
         return f"{node} has left the membership, but its cluster plane answers: waits for its fencing"
-    ports = frozenset(int(word) for word in env.get("ports", PORTS).split())
     begun = time.monotonic()
     closed = close_all(address, ports)
     return f"{node} is {why}: closed {closed} connections to {address} in {(time.monotonic() - begun) * 1e3:.0f} ms"
 
 
-def verdict(env: Mapping[str, str]) -> str:
+def verdict(event: Mapping[str, str]) -> str:
     """What the event says of its node: `lost` to the membership, `fenced` for certain, or empty."""
-    kind = env.get("CRM_alert_kind", "")
-    if kind == "node" and env.get("CRM_alert_desc") == "lost":
+    kind = event.get("CRM_alert_kind", "")
+    if kind == "node" and event.get("CRM_alert_desc") == "lost":
         return "lost"
-    if kind == "fencing" and env.get("CRM_alert_rc") == "0" and env.get("CRM_alert_task") in OFF:
+    if kind == "fencing" and event.get("CRM_alert_rc") == "0" and event.get("CRM_alert_task") in OFF:
         return "fenced"
     return ""
-
-
-def addresses(text: str) -> dict[str, str]:
-    """`NAME=ADDRESS ...` as a mapping; ValueError when it is not that."""
-    found = {}
-    for word in text.split():
-        name, equals, address = word.partition("=")
-        if not (name and equals and address):
-            raise ValueError(f"members: {word!r} is not NAME=ADDRESS")
-        found[name] = address
-    return found
 
 
 def answers(address: str, port: int = EPMD) -> bool:

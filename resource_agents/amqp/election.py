@@ -18,30 +18,11 @@ force_boot only spares the chosen one the wait for the others' tables (Mnesia's 
 """
 
 from resource_agents.amqp.word import CLAIM, JOIN, PAUSED, UP, Word
+from resource_agents.ocf.peers import Decision, Refuse, Wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-
-class Decision:
-    """What a node does next; `reason` says why, and to whom it waits for what."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, reason: str = "") -> None:
-        self.reason = reason
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.reason!r})"
-
-
-class Wait(Decision):
-    """Start nothing yet."""
-
-
-class Refuse(Decision):
-    """Never start like this: it would not be the same cluster."""
 
 
 class Boot(Decision):

@@ -8,12 +8,13 @@ Invariant: no client is served before the node is a member of the one cluster (e
 
 from resource_agents.amqp.broker import Broker
 from resource_agents.amqp.database import names
-from resource_agents.amqp.election import Begin, Decision, Join, Refuse, Wait, confirmed, decide
+from resource_agents.amqp.election import Begin, Join, confirmed, decide
 from resource_agents.amqp.handshake import check
 from resource_agents.amqp.served import last, stamp
 from resource_agents.amqp.word import CLAIM, ELECT, JOIN, UP, Word, decode, encode
 from resource_agents.ocf.agent import DEGRADED, GENERIC, INSTALLED, OK, Deadline, OcfError
 from resource_agents.ocf.attribute import Attribute
+from resource_agents.ocf.peers import Decision, Refuse, Wait
 from resource_agents.ocf.system import System
 
 TYPE_CHECKING = False

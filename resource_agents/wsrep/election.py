@@ -20,24 +20,13 @@ Assumed of Galera: what is acknowledged was delivered to all members of the view
 has applied it there. tests/unit/test_wsrep_model.py explores the interleavings and crash points.
 """
 
+from resource_agents.ocf.peers import Decision, Refuse, Wait
 from resource_agents.wsrep.state import NIL
 from resource_agents.wsrep.word import ALONE, ARBITER, CLAIM, ELECT, EMPTY, JOIN, PRIMARY, STATE, TORN, Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-
-class Decision:
-    """What a node does next; `reason` says why, and to whom it waits for what."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, reason: str = "") -> None:
-        self.reason = reason
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.reason!r})"
 
 
 class Join(Decision):
@@ -50,14 +39,6 @@ class Reform(Decision):
 
 class Bootstrap(Decision):
     """Begin the cluster, from this node's position."""
-
-
-class Wait(Decision):
-    """Start nothing yet."""
-
-
-class Refuse(Decision):
-    """Never start with this datadir: a join would overwrite data that are not the cluster's."""
 
 
 def decide(me: str, members: "Sequence[str]", seen: "Mapping[str, Word]", *, forced: bool = False) -> Decision:

@@ -5,7 +5,7 @@ killed takes a full copy of the data, and a bootstrap makes a new cluster UUID, 
 """
 
 from resource_agents.mysql.client import Connection, SqlError
-from resource_agents.ocf.agent import CONFIGURED, GENERIC, INSTALLED, Deadline, OcfError
+from resource_agents.ocf.agent import GENERIC, INSTALLED, Deadline, OcfError
 from resource_agents.ocf.process import Daemon
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.datadir import Datadir
@@ -143,19 +143,6 @@ def parse_client(text: str) -> dict[str, str]:
             quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
             known[key.strip()] = value[1:-1] if quoted else value
     return known
-
-
-def parse_members(text: str) -> dict[str, str]:
-    """`NAME=ADDRESS ...` as addresses by name; OcfError(CONFIGURED) when it is not that."""
-    members = {}
-    for word in text.split():
-        name, equals, address = word.partition("=")
-        if not (name and equals and address):
-            raise OcfError(CONFIGURED, f"parameter members: {word!r} is not NAME=ADDRESS")
-        members[name] = address
-    if not members:
-        raise OcfError(CONFIGURED, "parameter members names no node: expected NAME=ADDRESS ...")
-    return members
 
 
 def failure(log: str, what: str) -> OcfError:

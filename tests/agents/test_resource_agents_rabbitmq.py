@@ -155,8 +155,8 @@ def test_bad_files(node: Node, file: str, text: str, reason: str) -> None:
      ({"user": "nobody-here"}, 5, "user nobody-here does not exist"),
      ({"config_dir": "/nowhere"}, 5, "configuration /nowhere/rabbitmq.conf cannot be read"),
      ({"CRM_meta_on_node": "x"}, 5, "parameter members does not name this node, x"),
-     ({"members": "n1"}, 6, "parameter amqp or members: 'n1' is not NAME=IPv4-ADDRESS"),
-     ({"amqp": "n1:5672"}, 6, "parameter amqp or members: 'n1:5672' has no numeric address"),
+     ({"members": "n1"}, 6, "parameter members: 'n1' is not NAME=IPv4-ADDRESS"),
+     ({"amqp": "n1:5672"}, 6, "parameter amqp: 'n1:5672' has no numeric address"),
      ({"data": "mnesia"}, 6, "parameter data='mnesia' is not an absolute path")],
 )  # fmt: skip
 def test_bad_parameters(node: Node, changed: dict[str, str], code: int, reason: str) -> None:

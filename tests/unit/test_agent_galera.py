@@ -13,7 +13,7 @@ from resource_agents.ocf import runtime
 from resource_agents.ocf.agent import CONFIGURED, DEGRADED, GENERIC, INSTALLED, NOT_RUNNING, OK, OcfError
 from resource_agents.ocf.attribute import Attribute
 from resource_agents.wsrep.datadir import Datadir
-from resource_agents.wsrep.member import failure, parse_client, parse_members
+from resource_agents.wsrep.member import failure, parse_client
 from resource_agents.wsrep.state import NIL, Saved, parse_saved, render_saved
 from resource_agents.wsrep.word import ALONE, BLANK, EMPTY, STATE, TORN, Word, encode
 
@@ -137,7 +137,6 @@ def test_why_mariadbd_ended(line: str, code: int, reason: str) -> None:
 def test_credentials_are_read_from_their_section() -> None:
     text = "[mysqld]\nuser=mysql\n[client]\n# comment\nuser = watcher\npassword = 'a=b #c'\n"
     assert parse_client(text) == {"user": "watcher", "password": "a=b #c"}
-    assert parse_members("c1=10.0.0.1  c2=fd00::2") == {"c1": "10.0.0.1", "c2": "fd00::2"}
 
 
 @pytest.mark.parametrize("wrong", [{"members": "c1"}, {"members": "=x"}, {"socket": "s"}, {"patience": "-1"}])

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resource_agents.amqp.election import Begin, Boot, Decision, Join, Refuse, Wait, confirmed, decide
+from resource_agents.amqp.election import Begin, Boot, Join, confirmed, decide
 from resource_agents.amqp.word import CLAIM, ELECT, JOIN, PAUSED, UP, Word, decode, encode
+from resource_agents.ocf.peers import Decision, Refuse, Wait
 
 A, B, C = MEMBERS = ("a", "b", "c")
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from resource_agents.amqp.election import Begin, Decision, Join, confirmed, decide
+from resource_agents.amqp.election import Begin, Join, confirmed, decide
 from resource_agents.amqp.word import CLAIM, ELECT, JOIN, PAUSED, UP, Word, decode, encode
+from resource_agents.ocf.peers import Decision
 
 
 @dataclass

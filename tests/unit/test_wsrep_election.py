@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resource_agents.wsrep.election import Bootstrap, Decision, Join, Reform, Refuse, Wait, confirmed, decide
+from resource_agents.ocf.peers import Decision, Refuse, Wait
+from resource_agents.wsrep.election import Bootstrap, Join, Reform, confirmed, decide
 from resource_agents.wsrep.state import Saved, View, parse_recovered, parse_saved, parse_view, render_saved
 from resource_agents.wsrep.word import (
     ALONE,

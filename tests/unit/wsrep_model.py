@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from resource_agents.ocf.peers import Refuse, Wait
 from resource_agents.wsrep import election
-from resource_agents.wsrep.election import Bootstrap, Refuse, Wait
+from resource_agents.wsrep.election import Bootstrap
 from resource_agents.wsrep.state import NIL, View
 from resource_agents.wsrep.word import BLANK, CLAIM, ELECT, EMPTY, JOIN, PRIMARY, STATE, Word, decode, encode
 
