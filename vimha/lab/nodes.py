@@ -53,8 +53,7 @@ def seed(timings: Timings) -> bytes:
 
 def hosts(site: Site) -> str:
     """/etc/hosts: every node by its first plane's address."""
-    plane = next(iter(site.planes))
-    lines = [f"{node.addresses[plane]} {name}" for name, node in site.nodes.items()]
+    lines = [f"{site.address_of(name)} {name}" for name in site.nodes]
     return "\n".join(["127.0.0.1 localhost", *lines]) + "\n"
 
 

@@ -62,16 +62,14 @@ def alerts(site: Site) -> tuple[Alert, ...]:
 
 def addresses(site: Site) -> dict[str, str]:
     """Each full node's address in the first plane."""
-    plane = next(iter(site.planes))
-    return {node: str(site.nodes[node].addresses[plane]) for node in site.full_nodes()}
+    return {node: site.address_of(node) for node in site.full_nodes()}
 
 
 def brokers(site: Site) -> dict[str, str]:
     """The address of each node that has a broker: arbiters too, whose broker gets no clients but holds replicas and
     votes, for of two brokers alone the survivor is no majority.
     """
-    plane = next(iter(site.planes))
-    return {name: str(node.addresses[plane]) for name, node in site.nodes.items()}
+    return {node: site.address_of(node) for node in site.nodes}
 
 
 def _galera(site: Site, database: Database, timings: Timings) -> Primitive:

@@ -86,6 +86,6 @@ def section(site: Site, node: str, checks: Checks, connect_ms: int) -> bytes:
 
 def _members(site: Site, here: str, *, local_first: bool) -> tuple[Member, ...]:
     """The full nodes in site.yaml's order; `local_first`: `here` before all others, which are its backups."""
-    plane, nodes = next(iter(site.planes)), site.full_nodes()
+    nodes = site.full_nodes()
     ordered = sorted(nodes, key=lambda name: name != here) if local_first else nodes
-    return tuple(Member(name, str(site.nodes[name].addresses[plane]), local_first and name != here) for name in ordered)
+    return tuple(Member(name, site.address_of(name), local_first and name != here) for name in ordered)

@@ -68,11 +68,11 @@ def _servers(site: Site, service: str, here: str) -> tuple[Server, ...]:
     """The instances of `service`, by policy: its only one is where haproxy's VIP is; the warm ones are backups of
     this node's own; all-active ones are equals.
     """
-    policy, plane = site.policy_of(service), next(iter(site.planes))
+    policy = site.policy_of(service)
     nodes = (here,) if policy is Policy.ACTIVE_STANDBY else site.full_nodes()
     return tuple(
         Server(
-            name, str(site.nodes[name].addresses[plane]), site.backend_port_of(service),
+            name, site.address_of(name), site.backend_port_of(service),
             policy is Policy.WARM_STANDBY and name != here,
         )
         for name in nodes
@@ -122,7 +122,7 @@ def _haproxy(site: Site, node: str, timings: Timings, made_by: str) -> Artefact:
 
 
 def _binds(site: Site, node: str, made_by: str) -> tuple[Artefact, ...]:
-    address = str(site.nodes[node].addresses[next(iter(site.planes))])
+    address = site.address_of(node)
     return tuple(
         Artefact(
             bind_config(name),

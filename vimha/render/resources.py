@@ -198,10 +198,9 @@ def _services(site: Site, timings: Timings) -> Iterator[Clone]:
 
 
 def _service(site: Site, name: str, timings: Timings) -> Primitive:
-    service, plane = site.services[name], next(iter(site.planes))
-    port = site.backend_port_of(name)
+    service, port = site.services[name], site.backend_port_of(name)
     common, others = by_node(
-        {node: {"url": f"http://{site.nodes[node].addresses[plane]}:{port}/healthcheck"} for node in site.full_nodes()}
+        {node: {"url": f"http://{site.address_of(node)}:{port}/healthcheck"} for node in site.full_nodes()}
     )
     params = {
         "config": service.config,

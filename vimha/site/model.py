@@ -285,6 +285,10 @@ class Site(Model):
         """The nodes that run services, in site.yaml's order."""
         return tuple(name for name, node in self.nodes.items() if node.role is Role.FULL)
 
+    def address_of(self, node: str) -> str:
+        """`node`'s address in the first plane, where its daemons listen and speak with their peers."""
+        return str(self.nodes[node].addresses[next(iter(self.planes))])
+
     def plane_of(self, vip: str) -> str:
         """The plane that `vip` belongs to."""
         return self.vips[vip].plane or next(iter(self.planes))
