@@ -10,7 +10,7 @@ Why the ladders end where they do: each last step is the smallest that still tol
 does. token: 300 ms leaves corosync 150 ms unscheduled (its pause detection), more than SCHED_RR needs on a host that
 is not overcommitted; 150 ms was seen to flap. It never exceeds corosync's own default of 3000. Timeouts: ten times
 the measured run time of what they bound. Intervals do not cause false alarms, they cost CPU: a monitor of 15 ms every
-500 ms is 3 % of a core, and calmer ones would save less than they delay.
+500 ms is 3 % of a core. So those that a failover waits for run that often, all others as seldom as a restart may wait.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ from vimha.site.model import Pinned, Site
 from vimha.timing import formulas
 from vimha.timing.budget import API, HAPROXY, MASKED_API, Shape, crashes, hangs, node_loss, port_loss
 from vimha.timing.figures import MONITOR_RUN
-from vimha.timing.members import database_hang
+from vimha.timing.members import database_hang, messaging_hang
 from vimha.timing.model import Checks, Operations, Term, Timings, Wsrep
 
 TOKENS = (3000, 2500, 2000, 1600, 1250, 1000, 800, 650, 500, 400, 300)
@@ -29,6 +29,8 @@ MONITORS = ((500, 3000), (500, 2000), (500, 1500), (500, 1000), (500, 750), (500
 """Interval and timeout of the monitors that a failover waits for."""
 CHECKS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 500), (250, 250), (100, 150))
 """inter and timeout of haproxy's checks."""
+BROKERS = ((1000, 1500), (500, 1500), (500, 1000), (500, 750), (500, 500))
+"""Interval and timeout of the broker's monitor: nothing but it tells the others that a broker stands still."""
 PORTS = (500, 250, 100)
 """Interval of the ports monitor where no bond covers a lost port."""
 RESERVE = 0.2
@@ -78,6 +80,10 @@ def _solve(shape: Shape, services: int, pinned: Pinned, objective_s: float) -> T
     timings = _first_fit(
         (_with_monitors(timings, shape, pinned, interval, timeout) for interval, timeout in MONITORS),
         lambda each: _components_fit(shape, each, target_s, masked=False),
+    )
+    timings = _first_fit(
+        (replace(timings, messaging=Operations(*each, MEMBER_START, MEMBER_STOP)) for each in BROKERS),
+        lambda each: not shape.messaging or _worst(messaging_hang(each)) <= target_s,
     )
     tokens = [_with_token(timings, shape, pinned, token) for token in _steps(TOKENS, pinned.token)]
     shortest_s = _worst(node_loss(shape, tokens[-1]))
@@ -136,8 +142,8 @@ def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
         haproxy=Operations(500, PATIENT, 20_000, 20_000),
         api=Operations(pinned.monitor_interval or masked, pinned.monitor_timeout or PATIENT, 60_000, 30_000),
         ports=Operations(1000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
-        database=Operations(500, 2000, MEMBER_START, MEMBER_STOP),
-        messaging=Operations(500, 2000, MEMBER_START, MEMBER_STOP),
+        database=Operations(2000, 2000, MEMBER_START, MEMBER_STOP),
+        messaging=Operations(*BROKERS[0], MEMBER_START, MEMBER_STOP),
         health=Operations(1000, 2000, 20_000, 20_000),
         checks=blank,
         members=MEMBER_CHECKS,
@@ -164,11 +170,11 @@ def _with_checks(timings: Timings, pinned: Pinned, inter: int, timeout: int) -> 
 
 def _with_monitors(timings: Timings, shape: Shape, pinned: Pinned, interval: int, timeout: int) -> Timings:
     """The monitors that a failover waits for. The VIP's is a shell agent that costs three times the CPU of ours and
-    finds only an address that somebody removed, so it runs half as often.
+    finds only an address that somebody removed, so it runs a quarter as often.
     """
     interval, timeout = pinned.monitor_interval or interval, pinned.monitor_timeout or timeout
     awaited = replace(timings.haproxy, interval=interval, monitor_timeout=timeout)
-    vip = replace(timings.vip, interval=pinned.monitor_interval or interval * 2)
+    vip = replace(timings.vip, interval=pinned.monitor_interval or interval * 4)
     if not shape.active_standby:
         return replace(timings, haproxy=awaited, vip=vip)
     api = replace(timings.api, interval=interval, monitor_timeout=timeout)
