@@ -33,7 +33,7 @@ from resource_agents.ocf.system import System
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from resource_agents.amqp.broker import Broker
 
@@ -225,7 +225,7 @@ class RabbitMQ(Agent):
         """Why the broker does not open AMQP connections; empty when it does."""
         where = f"{self.target[0]}:{self.target[1]}"
         try:
-            check(self.target[0], self.target[1], timeout_s, self.system.monotonic)
+            self._greet(timeout_s)
         except TimeoutError:
             return f"no AMQP greeting from {where} within {timeout_s:.2f} s: it hangs"
         except OSError as error:
@@ -233,6 +233,14 @@ class RabbitMQ(Agent):
         except ValueError as error:
             return f"AMQP at {where}: {error}"
         return ""
+
+    def _greet(self, timeout_s: float) -> None:
+        """The AMQP handshake; once more when it is cut off, for amqp/stranded.py may have taken it for a client."""
+        end = self.system.monotonic() + timeout_s
+        try:
+            check(*self.target[:2], timeout_s, self.system.monotonic)
+        except ConnectionResetError:
+            check(*self.target[:2], end - self.system.monotonic(), self.system.monotonic)
 
     def _hung(self) -> bool:
         """True when the broker accepts a connection and says nothing: it would not hear SIGTERM either."""
@@ -290,11 +298,23 @@ class RabbitMQ(Agent):
         self.helper.record(leave(formation.run))
 
     def _listen(self) -> None:
-        """Keep the process that hears of peers' deaths (amqp/dead_peer.py)."""
+        """Keep the process that hears of peers' deaths (amqp/dead_peer.py) and frees whom they strand."""
         if self.listener.find() is None:
-            from resource_agents.amqp.dead_peer import serve
+            from resource_agents.amqp.dead_peer import DISTRIBUTION, serve
+            from resource_agents.amqp.sockets import Connections
+            from resource_agents.amqp.stranded import Stranded
 
-            self.listener.record(leave(lambda: serve(self.members)))
+            connections = Connections(self.target[0], self.target[1], DISTRIBUTION)
+            say = lambda text: log(self.env, self.name, INFO, text)  # noqa: E731
+            stranded = Stranded(connections, self._lead, say, self.system.monotonic)
+            self.listener.record(leave(lambda: serve(self.members, stranded.look)))
+
+    def _lead(self, addresses: "Collection[str]") -> bool:
+        """Whether a broker of these addresses still leads a quorum queue, by this one's records."""
+        from resource_agents.amqp.management import leads
+
+        nodes = [name for name, address in self.members.items() if address in addresses]
+        return leads(self.system, self.values["management"], self.values["management_auth"], nodes, timeout_s=ASK_S)
 
     def _tell(self, code: int, reason: str) -> None:
         """What the coming up has got to, for start and monitor; changes are logged."""

@@ -17,21 +17,23 @@ import _socket
 import grp
 import os
 import time
-from _collections_abc import Mapping
+from _collections_abc import Callable, Mapping
 
 from resource_agents.amqp.sockets import close_all
 from resource_agents.ocf.http import connect
 from resource_agents.ocf.runtime import ERROR, INFO, log
 from resource_agents.ocf.system import System
 
-PORTS = frozenset((25672, 4369, 5672))
+DISTRIBUTION, EPMD = 25672, 4369
+PORTS = frozenset((DISTRIBUTION, EPMD, 5672))
 """Erlang distribution and its port mapper; AMQP clients that ran on the dead node."""
-EPMD = 4369
 NAMES_REQUEST = b"\x00\x01n"
 """What epmd answers at once with the names it knows (Erlang distribution protocol, NAMES_REQ)."""
 ANSWER_S = 0.15
 """How long a living peer may take: a hundred times what a loaded one took."""
 OFF = ("off", "reboot")
+PAUSE_S = 5.0
+"""After a look that the kernel refused."""
 
 
 SOCKET = "/run/vimha/dead_peer.sock"
@@ -58,8 +60,10 @@ def main() -> None:
         sock.close()
 
 
-def serve(members: Mapping[str, str]) -> None:
-    """The listener: treat events about `members`, addresses by name, until the process is ended."""
+def serve(members: Mapping[str, str], look: Callable[[], float]) -> None:
+    """The listener: treat events about `members`, addresses by name, until the process is ended; and `look` in between,
+    which says in how many seconds it wants to look again.
+    """
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
     System().remove(SOCKET)
     os.umask(0o177)
@@ -70,7 +74,16 @@ def serve(members: Mapping[str, str]) -> None:
     except KeyError:
         log({}, "dead_peer", ERROR, f"there is no group {GROUP}: only root's events are heard")
     while True:
-        event = dict(line.partition("=")[::2] for line in sock.recv(4096).decode(errors="replace").splitlines())
+        try:
+            sock.settimeout(look())
+            text = sock.recv(4096).decode(errors="replace")
+        except TimeoutError:
+            continue
+        except OSError as error:
+            log({}, "dead_peer", ERROR, f"connections cannot be looked at: {error}")
+            time.sleep(PAUSE_S)
+            continue
+        event = dict(line.partition("=")[::2] for line in text.splitlines())
         try:
             told = act(event, members)
         except OSError as error:

@@ -13,7 +13,7 @@ from resource_agents.ocf.system import System
 LARGEST = 4 << 20
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 
 class Unasked(Exception):  # noqa: N818 (a state to report, not an error)
@@ -49,6 +49,22 @@ def examine(
         return [], [f"management API {target}: {error or type(error).__name__}"]
     failed, degraded = judge(nodes, node, members)
     return failed, degraded + judge_critical(*critical)
+
+
+def leads(system: System, target: str, auth: str, nodes: "Collection[str]", *, timeout_s: float) -> bool:
+    """Whether a quorum queue's record still names one of rabbit@`nodes` as its leader; OSError or ValueError when the
+    API does not say.
+    """
+    host, port, _ = parse_target(target)
+    path = "/api/queues?columns=leader,type&disable_stats=true&enable_queue_totals=true"
+    try:
+        status, queues = get((host, port, path), _credentials(system, auth), timeout_s, system.monotonic)
+    except Unasked as error:
+        raise ValueError(str(error)) from error
+    if status != 200 or not isinstance(queues, list):
+        raise ValueError(f"GET {path} answers {status}")
+    names = {f"rabbit@{node}" for node in nodes}
+    return any(queue.get("type") == "quorum" and queue.get("leader") in names for queue in _list(queues))
 
 
 def judge(nodes: "list[dict[str, object]]", node: str, members: list[str]) -> tuple[list[str], list[str]]:

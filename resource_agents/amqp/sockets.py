@@ -1,12 +1,19 @@
-"""Closes this host's TCP connections to a peer that is dead, so that whoever waits on them learns of it now.
+"""This host's TCP connections: which there are, which are gone, and the end of those that nobody should wait on.
 
-Invariant: only connections to the given address on the given ports are closed, in our own network namespace. The owner
+Invariant: only connections that were asked for are closed, in our own network namespace. The owner
 reads ECONNABORTED at once, instead of waiting for a time-out of its own: a silent death (no RST) is as quick as a
 killed process. sock_diag(7), SOCK_DESTROY: root, and CONFIG_INET_DIAG_DESTROY (set in Debian's kernels since 11).
 """
 
 import _socket
 import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
@@ -26,25 +33,78 @@ STATES = 0xFFF & ~(1 << LISTEN | 1 << TIME_WAIT | 1 << CLOSE)
 """Every state in which somebody waits for the peer (include/net/tcp_states.h)."""
 
 
+class Connections:
+    """A broker's connections on its own IPv4 `address`: the clients of its port `amqp`, and its peers in Erlang's
+    distribution. Each is known by what the kernel calls it; no two ever have the same name.
+    """
+
+    def __init__(self, address: str, amqp: int, distribution: int) -> None:
+        self._own, self._amqp, self._distribution = _packed(address), amqp, distribution
+
+    def all(self) -> tuple[frozenset[bytes], dict[bytes, str]]:
+        """(clients, peers' addresses by their connections). 2.5 ms of CPU: the kernel walks its whole table."""
+        clients, peers = set(), {}
+        for each in _asking(lambda sock: _dump(sock, _socket.AF_INET)):
+            port, far_port, own, far, *_ = ID.unpack(each)
+            if own == self._own and port == self._amqp:
+                clients.add(each)
+            elif own == self._own and self._distribution in (port, far_port):
+                peers[each] = _socket.inet_ntop(_socket.AF_INET, far[:4])
+        return frozenset(clients), peers
+
+    def there(self, connection: bytes) -> bool:
+        """Whether `connection` still is; 20 us."""
+        request = _request(SOCK_DIAG_BY_FAMILY, REQUEST, _socket.AF_INET, connection)
+        return all(kind != ERROR for kind, _ in messages(_asking(lambda sock: _exchange(sock, request))))
+
+    def close(self, connections: frozenset[bytes]) -> None:
+        """End `connections`. OSError as `close_all`."""
+
+        def close(sock: _socket.socket) -> None:
+            for each in connections:
+                _destroy(sock, _socket.AF_INET, each)
+
+        _asking(close)
+
+
 def close_all(address: str, ports: frozenset[int]) -> int:
     """Close the connections whose far end is `address` and of whose two ports one is in `ports`; how many there were.
 
     OSError: no root, or a kernel without SOCK_DESTROY (EOPNOTSUPP).
     """
     family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
-    far = _socket.inet_pton(family, address).ljust(16, b"\0")
-    sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, NETLINK_SOCK_DIAG)
-    try:
-        sock.settimeout(2.0)
+    far = _packed(address)
+
+    def close(sock: _socket.socket) -> int:
         found = [
             each for each in _dump(sock, family)
             if (fields := ID.unpack(each))[3] == far and ports & {fields[0], fields[1]}
         ]  # fmt: skip
         for each in found:
             _destroy(sock, family, each)
+        return len(found)
+
+    return _asking(close)
+
+
+def _packed(address: str) -> bytes:
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    return _socket.inet_pton(family, address).ljust(16, b"\0")
+
+
+def _asking(work: "Callable[[_socket.socket], T]") -> "T":
+    """What `work` finds out on a socket of its own, on which the kernel answers."""
+    sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+    try:
+        sock.settimeout(2.0)
+        return work(sock)
     finally:
         sock.close()
-    return len(found)
+
+
+def _exchange(sock: _socket.socket, request: bytes) -> bytes:
+    sock.send(request)
+    return sock.recv(1 << 16)
 
 
 def _request(kind: int, flags: int, family: int, identity: bytes) -> bytes:
@@ -66,8 +126,7 @@ def _dump(sock: _socket.socket, family: int) -> list[bytes]:
 
 
 def _destroy(sock: _socket.socket, family: int, identity: bytes) -> None:
-    sock.send(_request(SOCK_DESTROY, REQUEST | ACK, family, identity))
-    for kind, body in messages(sock.recv(1 << 16)):
+    for kind, body in messages(_exchange(sock, _request(SOCK_DESTROY, REQUEST | ACK, family, identity))):
         if kind == ERROR:
             _raise(body)
 

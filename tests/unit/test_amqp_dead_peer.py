@@ -9,7 +9,7 @@ import pytest
 
 from resource_agents.amqp import dead_peer
 from resource_agents.amqp.dead_peer import act, answers, verdict
-from resource_agents.amqp.sockets import close_all, messages
+from resource_agents.amqp.sockets import Connections, close_all, messages
 
 MEMBERS = {"c1": "127.0.0.2", "c2": "127.0.0.3"}
 LOST = {"CRM_alert_kind": "node", "CRM_alert_desc": "lost", "CRM_alert_node": "c2"}
@@ -77,6 +77,24 @@ def test_the_dead_ones_connections_end_at_once_and_no_other(
     living[1].sendall(b"x")
     assert living[0].recv(1) == b"x"
     assert close_all("127.0.0.3", frozenset({port})) == 0
+
+
+def test_a_brokers_connections_are_told_apart(pairs: dict[str, tuple[socket.socket, socket.socket]]) -> None:
+    """Clients of its own listener, and peers at either end of a distribution's connection; each may be closed alone."""
+    (client, served), (linked, far) = pairs["127.0.0.3"], pairs["127.0.0.4"]
+    broker = Connections("127.0.0.3", served.getsockname()[1], 1)
+    clients, peers = broker.all()
+    assert (len(clients), peers) == (1, {})
+    assert all(map(broker.there, clients))
+    _, peers = Connections("127.0.0.2", 1, far.getsockname()[1]).all()
+    assert list(peers.values()) == ["127.0.0.4"]
+    broker.close(clients)
+    assert not any(map(broker.there, clients))
+    client.settimeout(2)
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    far.sendall(b"x")
+    assert linked.recv(1) == b"x"
 
 
 def test_fenced_closes(pairs: dict[str, tuple[socket.socket, socket.socket]]) -> None:
