@@ -35,7 +35,7 @@ STATES = 0xFFF & ~(1 << LISTEN | 1 << TIME_WAIT | 1 << CLOSE)
 
 class Connections:
     """A broker's connections on its own IPv4 `address`: the clients of its port `amqp`, and its peers in Erlang's
-    distribution. Each is known by what the kernel calls it; no two ever have the same name.
+    distribution (its own tools come that way too, and are none). Each is known by what the kernel calls it; no two ever have the same name.
     """
 
     def __init__(self, address: str, amqp: int, distribution: int) -> None:
@@ -48,7 +48,7 @@ class Connections:
             port, far_port, own, far, *_ = ID.unpack(each)
             if own == self._own and port == self._amqp:
                 clients.add(each)
-            elif own == self._own and self._distribution in (port, far_port):
+            elif own == self._own != far and self._distribution in (port, far_port):
                 peers[each] = _socket.inet_ntop(_socket.AF_INET, far[:4])
         return frozenset(clients), peers
 

@@ -29,7 +29,7 @@ MONITORS = ((500, 3000), (500, 2000), (500, 1500), (500, 1000), (500, 750), (500
 """Interval and timeout of the monitors that a failover waits for."""
 CHECKS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 500), (250, 250), (100, 150))
 """inter and timeout of haproxy's checks."""
-BROKERS = ((1000, 1500), (500, 1500), (500, 1000), (500, 750), (500, 500))
+BROKERS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500))
 """Interval and timeout of the broker's monitor: nothing but it tells the others that a broker stands still."""
 PORTS = (500, 250, 100)
 """Interval of the ports monitor where no bond covers a lost port."""
