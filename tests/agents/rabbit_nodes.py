@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from ocf_calls import Answer, Resource, processes, wait_until
@@ -109,7 +110,8 @@ class Node:
     def kill(self) -> None:
         """The whole node loses its power: all of its processes, and its word."""
         for pid in checked(run(["ip", "netns", "pids", self.space], timeout_s=10)).out.split():
-            os.kill(int(pid), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(int(pid), signal.SIGKILL)
         run([str(self.folder / "attrd_updater"), "--name", "vimha-rabbitmq", "--delete"], timeout_s=10)
         for path in [*(self.folder / "run-vimha").rglob("*"), *(self.folder / "run-agents").rglob("*")]:
             if path.is_file():
