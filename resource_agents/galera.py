@@ -3,6 +3,11 @@
 Invariant: a node that is behind never bootstraps, and two never do (wsrep/election.py), and no databases but those of a
 joiner, of the same cluster, are ever overwritten. A member is healthy when it is ready, Synced and has quorum.
 
+A member whose disk is full is degraded, not failed, while the cluster keeps it: it still answers reads, votes and holds
+a copy, a restart makes no room, and its peers' disks, which hold the same, may be as full. The health endpoint
+sends its clients elsewhere. Once it could not apply a write that its peers could, Galera takes it out: then it is
+failed at once, and the start that follows is refused (5) until there is room; it takes a copy of all data then.
+
 A clone's start must not wait for peers: while an action runs, Pacemaker starts nothing else, the peers neither.
 So start takes steps for `patience` seconds at most; if the member is under way by then, by an election or a transfer,
 it succeeds, and each monitor takes the next step, degraded (190) until the member is synced.
@@ -28,7 +33,8 @@ from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.election import Bootstrap, confirmed, decide
 from resource_agents.wsrep.member import Member, Unreadable
-from resource_agents.wsrep.status import DONOR, Status
+from resource_agents.wsrep.room import degraded, lack
+from resource_agents.wsrep.status import DONOR, INCONSISTENT, Status
 from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, Word, decode, encode
 
 TYPE_CHECKING = False
@@ -136,7 +142,7 @@ class Galera(Agent):
         return OK
 
     def monitor(self) -> int:
-        """0 synced, 190 donor, transferring or waiting for peers, 1 frozen, hung or without quorum, 7 not there."""
+        """0 synced, 190 donor, in transfer, waiting or short of room, 1 frozen, hung or without quorum, 7 not there."""
         process = self.member.daemon.find()
         word = decode(self.attribute.published() or "")
         if process is None and (self.probe or word is None or word.phase == PRIMARY):
@@ -253,7 +259,7 @@ class Galera(Agent):
         self._settle(status)
         if status.synced:
             self.system.remove(self.progress_file)
-            return ""
+            return degraded(self.system, self.values["datadir"])
         if status.local_state == DONOR:
             return "donor: it sends its state to a joiner, or is desynced by an operator"
         idle = self._progress(status.last_committed)
@@ -262,7 +268,11 @@ class Galera(Agent):
         return f"catches up: {status!r}"
 
     def _outage(self, status: Status) -> str:
-        """Without quorum: degraded for a moment, then failed."""
+        """Without quorum: degraded for a moment, then failed; at once when the cluster has taken it out for good."""
+        if status.local_state == INCONSISTENT:
+            cause = lack(self.system, self.values["datadir"]) or f"{self.values['log']} tells which and why"
+            what = "its cluster took it out, for it could not apply a write; it needs a copy of all data"
+            raise OcfError(GENERIC, f"{what}: {cause}")
         idle = self._progress(-2)
         if idle > OUTAGE_S:
             raise OcfError(GENERIC, f"without quorum for {idle:.1f} s: {status!r}")

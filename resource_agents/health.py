@@ -24,10 +24,11 @@ class Health(Service):
     short = "health endpoint of Galera and RabbitMQ, for haproxy"
     long = (
         "Runs a small HTTP daemon that answers GET /galera with 200 when this node's Galera member may have clients "
-        "(wsrep_ready ON, Primary, Synced), and GET /rabbitmq with 200 when this node's broker opens an AMQP "
-        "connection; else with 503 and the reason in the status line. Each answer takes at most 0.1 s; a service that "
-        "keeps a look waiting for 0.25 s is not fit. haproxy asks it by `option httpchk` with `port 8406` on the "
-        "server lines. The daemon asks nothing but what needs no privilege, as a user who can log in by unix_socket."
+        "(wsrep_ready ON, Primary, Synced, room on its disk), GET /galera/any likewise whatever room it has, and GET "
+        "/rabbitmq with 200 when this node's broker opens an AMQP connection; else with 503 and the reason in the "
+        "status line. Each answer takes at most 0.1 s; a service that keeps a look waiting for 0.25 s is not fit. "
+        "haproxy asks it by `option httpchk` with `port 8406` on the server lines. The daemon asks nothing but what "
+        "needs no privilege, as a user who can log in by unix_socket."
     )
     parameters = (
         Parameter(
@@ -45,6 +46,12 @@ class Health(Service):
             "account", "MariaDB account",
             "Identified by unix_socket, so it must be called like the user; MariaDB makes one for mysql.",
             default="mysql",
+        ),
+        Parameter(
+            "datadir", "MariaDB's data directory",
+            "Whose file system must have 64 MiB left for /galera to say 200, and 128 MiB once it had not; empty: it is "
+            "not looked at.",
+            default="/var/lib/mysql",
         ),
         Parameter(
             "donor", "whether a donor is fit",
@@ -85,8 +92,9 @@ class Health(Service):
         donor = self.values["donor"]
         if donor not in DONOR and not (donor.isascii() and donor.isdecimal()):
             raise OcfError(CONFIGURED, f"parameter donor={donor!r} is neither yes nor no nor a number of seconds")
-        if self.values["galera"] and not self.values["galera"].startswith("/"):
-            raise OcfError(CONFIGURED, f"parameter galera={self.values['galera']!r} is not an absolute path")
+        for name in ("galera", "datadir"):
+            if self.values[name] and not self.values[name].startswith("/"):
+                raise OcfError(CONFIGURED, f"parameter {name}={self.values[name]!r} is not an absolute path")
         if not self.values["galera"] and not self.values["rabbitmq"]:
             raise OcfError(CONFIGURED, "parameters galera and rabbitmq are both empty: there is nothing to look at")
         for name in ("rabbitmq", "management"):
@@ -98,7 +106,8 @@ class Health(Service):
 
     def command(self) -> list[str]:
         donor = ["--donor", DONOR.get(self.values["donor"], self.values["donor"])]
-        galera = ["--galera", self.values["galera"], "--account", self.values["account"], *donor]
+        datadir = ["--datadir", self.values["datadir"]] if self.values["datadir"] else []
+        galera = ["--galera", self.values["galera"], "--account", self.values["account"], *datadir, *donor]
         management = ["--management", self.values["management"]] if self.values["management"] else []
         rabbitmq = ["--rabbitmq", self.values["rabbitmq"], *management]
         return [

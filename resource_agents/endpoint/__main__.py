@@ -20,7 +20,10 @@ def main() -> None:
     options = _options()
     looks: dict[str, Look] = {}
     if options.galera:
-        looks["/galera"] = GaleraLook(options.galera, options.account, donor_s=options.donor)
+        looks["/galera"] = GaleraLook(
+            options.galera, options.account, donor_s=options.donor, datadir=options.datadir
+        )  # fmt: skip
+        looks["/galera/any"] = GaleraLook(options.galera, options.account, donor_s=options.donor)
     if options.rabbitmq:
         management = parse_target(options.management)[:2] if options.management else None
         looks["/rabbitmq"] = RabbitmqLook(parse_target(options.rabbitmq)[:2], management)
@@ -36,6 +39,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--listen", required=True, metavar="ADDRESS:PORT")
     parser.add_argument("--galera", default="", metavar="SOCKET")
     parser.add_argument("--account", default="mysql", metavar="NAME")
+    parser.add_argument("--datadir", default="", metavar="FOLDER")
     parser.add_argument("--donor", type=float, default=3.0, metavar="SECONDS")
     parser.add_argument("--rabbitmq", default="", metavar="ADDRESS:PORT")
     parser.add_argument("--management", default="", metavar="ADDRESS:PORT")

@@ -12,7 +12,8 @@ from resource_agents.amqp import handshake
 from resource_agents.endpoint.kept import Kept
 from resource_agents.endpoint.watch import Look
 from resource_agents.mysql.client import Connection, SqlError
-from resource_agents.wsrep import status
+from resource_agents.ocf.system import System
+from resource_agents.wsrep import room, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +34,22 @@ class GaleraLook(Look):
     missed (IST; measured, most of it is the script's); its clients do not notice, and should not be sent away by each
     member that comes back. A copy of all data (SST) by rsync blocks them. So a donor stays fit for `donor_s`; infinite
     for an SST method that blocks nobody.
+
+    One whose file system of `datadir` is full says that it is well, and refuses the statements that need room: it is
+    unfit before that, at room.LEAST, and until there is room.ENOUGH. An empty `datadir` is not looked at.
     """
 
     def __init__(
-        self, path: str, account: str, *, donor_s: float, clock: "Callable[[], float]" = time.monotonic
-    ) -> None:
+        self, path: str, account: str, *, donor_s: float, datadir: str = "", system: System | None = None,
+        clock: "Callable[[], float]" = time.monotonic,
+    ) -> None:  # fmt: skip
         self._path = path
         self._account = account
         self._donor_s = donor_s
+        self._datadir = datadir
+        self._system = system or System()
+        self._short = ""
+        """What its file system lacked at the last look."""
         self._clock = clock
         self._connection: Connection | None = None
         self._synced: float | None = None
@@ -59,7 +68,9 @@ class GaleraLook(Look):
         reason = judge(seen, donor=self._synced is not None and now - self._synced <= self._donor_s)
         if reason:
             self._synced = None
-        return reason
+        if self._datadir:
+            self._short = room.lack(self._system, self._datadir, room.ENOUGH if self._short else room.LEAST)
+        return reason or self._short
 
     def _read(self) -> status.Status:
         """Ask over the open connection; when that one has ended (the server was restarted, or closed it as idle), over

@@ -99,19 +99,22 @@ class System:
     def replace(self, path: str, text: str) -> None:
         """Put a daemon's own state at `path` by rename, with its folder's owner, on disk before this returns.
 
-        OSError when that is not possible.
+        OSError, and nothing left of it, when that is not possible.
         """
-        path = self.root + path
-        folder = os.path.dirname(path)
+        folder = os.path.dirname(self.root + path)
         owner = os.stat(folder)
         scratch = f"{path}.{os.getpid()}"
-        with open(scratch, "w") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o660)
-            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
+        try:
+            with open(self.root + scratch, "w") as file:
+                os.fchmod(file.fileno(), 0o660)
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            self.remove(scratch)
+            raise
+        os.replace(self.root + scratch, self.root + path)
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)

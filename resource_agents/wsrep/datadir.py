@@ -7,6 +7,7 @@ Only a folder that holds nothing at all is initialised.
 
 from resource_agents.ocf.agent import INSTALLED, OcfError
 from resource_agents.ocf.system import System
+from resource_agents.wsrep.room import lack
 from resource_agents.wsrep.state import NIL, Saved, View, parse_saved, parse_view, render_saved
 from resource_agents.wsrep.word import ALONE, BLANK, ELECT, EMPTY, STATE, TORN, Word
 
@@ -16,8 +17,6 @@ MARKER = "vimha-elected"
 ASIDE = "vimha-gvwstate.dat"
 """The last view, once Galera shall not go back to it: it still says who may be ahead."""
 INSTALLING = "vimha-installing"
-LEAST_FREE = 32 << 20
-"""Below this, mariadbd's first writes (its temporary tablespace of 12 MiB, a redo log) fail half-way."""
 
 
 class Datadir:
@@ -40,9 +39,8 @@ class Datadir:
                 f"datadir {self.path} is {owner}'s with mode {mode:04o}, so {self._user} cannot use it: "
                 f"chown {self._user}: {self.path}; chmod 0700 {self.path}",
             )
-        free = self._system.free(self.path)
-        if free is not None and free < LEAST_FREE:
-            raise OcfError(INSTALLED, f"disk full: {free >> 20} MiB free under {self.path}, make room")
+        if short := lack(self._system, self.path):
+            raise OcfError(INSTALLED, f"{short}: make room there; nothing has been touched")
 
     def empty(self) -> bool:
         """True when it holds nothing, or what an earlier initialisation left half done."""
@@ -57,13 +55,14 @@ class Datadir:
         self._system.remove(f"{self.path}/{INSTALLING}")
 
     def saved(self) -> Saved | None:
-        """grastate.dat, None when there is none; OcfError(INSTALLED) when it is corrupt.
+        """grastate.dat, None when there is none, or an empty one, which a first start that failed leaves behind;
+        OcfError(INSTALLED) when it is corrupt.
 
         A safe_to_bootstrap of our own making is taken back first.
         """
         path = f"{self.path}/grastate.dat"
         text = self._system.read(path)
-        if text is None:
+        if not (text and text.strip()):
             return None
         try:
             saved = parse_saved(text)
@@ -126,9 +125,14 @@ class Datadir:
         self._system.remove(f"{self.path}/gvwstate.dat")
 
     def restore_view(self, text: str) -> None:
-        """Put back the view that a member without quorum had: stopping it removed it."""
+        """Put back the view that a member without quorum had: stopping it removed it. On a full disk it stays lost,
+        and its members elect instead: a stop that failed for it would have the node fenced.
+        """
         if parse_view(text) and self._system.read(f"{self.path}/gvwstate.dat") is None:
-            self._system.replace(f"{self.path}/gvwstate.dat", text)
+            try:
+                self._system.replace(f"{self.path}/gvwstate.dat", text)
+            except OSError:
+                return
 
     def view_text(self) -> str:
         return self._system.read(f"{self.path}/gvwstate.dat") or ""

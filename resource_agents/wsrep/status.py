@@ -8,8 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource_agents.mysql.client import Connection
 
-JOINING, DONOR, JOINED, SYNCED = 1, 2, 3, 4
-"""wsrep_local_state: 0 initialised, 1 joining, 2 donor/desync, 3 joined (catches up), 4 synced."""
+JOINING, DONOR, JOINED, SYNCED, INCONSISTENT = 1, 2, 3, 4, 5
+"""wsrep_local_state: 0 initialised, 1 joining, 2 donor/desync, 3 joined (catches up), 4 synced, 5 out of its cluster,
+which could apply what it could not."""
 PRIMARY = "Primary"
 NAMES = ("wsrep_ready", "wsrep_cluster_status", "wsrep_local_state", "wsrep_local_state_comment", "wsrep_cluster_size",
          "wsrep_cluster_state_uuid", "wsrep_local_state_uuid", "wsrep_last_committed")  # fmt: skip

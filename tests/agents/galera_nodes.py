@@ -63,7 +63,7 @@ wsrep_node_name = {name}
 wsrep_node_address = {address}
 wsrep_sst_method = rsync
 wsrep_provider_options = "gmcast.listen_addr=tcp://{address}:4567; gcache.size=16M; gcache.recover=yes; \
-pc.recovery=yes; {evs}"
+pc.recovery=yes; gcs.vote_policy=1; {evs}"
 """
 ENTER = (
     'hostname "$1"; mount --bind "$2/attrd_updater" /usr/sbin/attrd_updater; '

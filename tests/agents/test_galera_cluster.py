@@ -10,6 +10,8 @@ import pytest
 from galera_nodes import Node, Nodes, galera_nodes
 from ocf_calls import wait_until
 
+from resource_agents.mysql.client import Connection
+
 pytestmark = [
     pytest.mark.soak,
     pytest.mark.agents,
@@ -193,6 +195,26 @@ def test_without_quorum_it_is_degraded_and_then_failed(cluster: Nodes, nodes: li
     cluster.start()
     wait_until(cluster.whole, WHOLE_S)
     assert [node.bootstrapped() for node in nodes] == [False] * 3
+
+
+def test_what_two_of_three_cannot_apply_is_not_lost(cluster: Nodes, nodes: list[Node]) -> None:
+    """As on two full disks: what the third acknowledged outvotes them, and they copy its state."""
+    nodes[2].sql("CREATE TABLE app.outvoted (id INT PRIMARY KEY)")
+    wait_until(lambda: all(node.sql("SHOW TABLES FROM app LIKE 'outvoted'") for node in nodes))
+    for node in nodes[:2]:
+        with Connection.connect(node.agent.parameters["socket"], "root", "", 5) as connection:
+            connection.query("SET SESSION wsrep_on = OFF")
+            connection.query("DROP TABLE app.outvoted")
+    nodes[2].sql("INSERT INTO app.outvoted VALUES (1)")
+    for node in nodes[:2]:
+        wait_until(lambda node=node: node.monitor().code == 1, 10)  # type: ignore[misc]
+        assert node.monitor().reason.startswith("its cluster took it out, for it could not apply a write; it needs a ")
+    for node in nodes:
+        assert node.stop().code == 0
+    cluster.start()
+    wait_until(cluster.whole, WHOLE_S)
+    assert [node.sql("SELECT * FROM app.outvoted") for node in nodes] == [[("1",)]] * 3
+    nodes[2].sql("DROP TABLE app.outvoted")
 
 
 def test_a_foreign_clusters_data_are_never_overwritten(cluster: Nodes, nodes: list[Node]) -> None:

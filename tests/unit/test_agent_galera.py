@@ -108,6 +108,26 @@ def test_a_view_is_put_back_only_where_none_is(host: FakeHost, datadir: Datadir)
     assert view.number == 7
 
 
+def test_a_view_that_a_full_disk_does_not_take_fails_no_stop(
+    host: FakeHost, datadir: Datadir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop that fails has its node fenced."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    datadir.restore_view(VIEW)
+    assert host.names(DATA) == []
+
+
+def test_a_start_needs_room(host: FakeHost, datadir: Datadir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "free", lambda _: 63 << 20)
+    with pytest.raises(OcfError, match=f"disk full: 63 MiB free under {DATA}, 64 MiB needed: make room") as caught:
+        datadir.check()
+    assert caught.value.code == INSTALLED
+
+
 def test_only_what_holds_nothing_is_empty(host: FakeHost, datadir: Datadir) -> None:
     assert datadir.empty()
     host.put(f"{DATA}/lost+found/x", "")

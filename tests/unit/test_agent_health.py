@@ -22,10 +22,11 @@ def command(host: FakeHost, **parameters: str) -> list[str]:
 
 def test_the_command_names_only_what_there_is_to_look_at(host: FakeHost) -> None:
     python = ["/usr/bin/python3", "-IS", DAEMON, "--listen"]
-    galera = ["--galera", "/run/mysqld/mysqld.sock", "--account", "mysql", "--donor"]
+    galera = ["--galera", "/run/mysqld/mysqld.sock", "--account", "mysql", "--datadir", "/var/lib/mysql", "--donor"]
     assert command(host, listen="10.77.1.11:8406") == [*python, "10.77.1.11:8406", *galera, "3"]
     for given, seconds in (("yes", "inf"), ("no", "0"), ("10", "10")):
         assert command(host, donor=given) == [*python, "127.0.0.1:8406", *galera, seconds]
+    assert "--datadir" not in command(host, datadir="")
     assert command(host, galera="", rabbitmq="10.77.1.11:5672") == [
         *python, "127.0.0.1:8406", "--rabbitmq", "10.77.1.11:5672", "--management", "127.0.0.1:15672",
     ]  # fmt: skip
@@ -39,7 +40,8 @@ def test_the_daemon_is_where_the_command_says() -> None:
     ("parameters", "reason"),
     [({"listen": "somewhere"}, "parameter listen"), ({"listen": "127.0.0.1:8406/health2"}, "has a path"),
      ({"rabbitmq": "broker:5672"}, "parameter rabbitmq"), ({"galera": "mysqld.sock"}, "not an absolute path"),
-     ({"galera": ""}, "both empty"), ({"management": "x"}, "parameter management"),
+     ({"datadir": "mysql"}, "parameter datadir"), ({"galera": ""}, "both empty"),
+     ({"management": "x"}, "parameter management"),
      ({"donor": "maybe"}, "parameter donor"), ({"donor": "-1"}, "parameter donor"), ({"binary": "python3"}, "binary")],
 )  # fmt: skip
 def test_parameters_that_are_wrong_everywhere(host: FakeHost, parameters: dict[str, str], reason: str) -> None:

@@ -11,6 +11,7 @@ from resource_agents.endpoint import looks
 from resource_agents.endpoint.kept import Kept
 from resource_agents.endpoint.looks import GaleraLook, RabbitmqLook, judge
 from resource_agents.mysql.client import Connection
+from resource_agents.ocf.system import System
 from resource_agents.wsrep.status import Status
 
 
@@ -99,6 +100,34 @@ def test_where_nothing_blocks_a_donor_it_is_fit_as_long_as_it_is_one(monkeypatch
     FakeConnections(monkeypatch, JOINED, DONOR, DONOR, JOINED, status(1, "Joining"), JOINED)
     seen = look(lambda: next(clock), inf)
     assert [seen() for _ in range(6)] == ["Joined (3)", "", "", "", "Joining (1)", "Joined (3)"]
+
+
+class FakeDisk(System):
+    """A file system that has `mib` left."""
+
+    def __init__(self, mib: int | None) -> None:
+        super().__init__()
+        self.mib = mib
+
+    def free(self, path: str) -> int | None:
+        return None if self.mib is None else self.mib << 20
+
+
+def test_a_member_short_of_room_is_unfit_until_it_has_twice_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeConnections(monkeypatch, *[status()] * 6)
+    disk, found = FakeDisk(64), []
+    seen = GaleraLook("/run/sock", "mysql", donor_s=3.0, datadir="/data", system=disk)
+    for disk.mib in (64, 63, 127, 128, 64, None):
+        found.append(seen())
+    short = "disk full: {} MiB free under /data, {} MiB needed"
+    assert found == ["", short.format(63, 64), short.format(127, 128), "", "", ""]
+
+
+def test_whatever_room_it_has_it_may_be_asked_for_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeConnections(monkeypatch, status(), status(5, "Inconsistent", cluster="Disconnected", ready=False))
+    full, other = FakeDisk(0), status(5, "Inconsistent", cluster="Disconnected", ready=False)
+    seen = GaleraLook("/run/sock", "mysql", donor_s=3.0, system=full)
+    assert [seen(), seen()] == ["", judge(other, donor=True)]
 
 
 def test_one_connection_serves_all_looks(monkeypatch: pytest.MonkeyPatch) -> None:

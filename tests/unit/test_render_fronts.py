@@ -34,7 +34,8 @@ def config(of: Site, node: str) -> str:
 
 def listen(text: str, name: str) -> str:
     """The section of the front-end `name`."""
-    return text.partition(f"listen {name} ")[2].partition("\nlisten ")[0]
+    rest = text.partition(f"listen {name} ")[2] or text.partition(f"\nbackend {name} ")[2]
+    return rest.partition("\nlisten ")[0].partition("\nbackend ")[0]
 
 
 def test_each_node_writes_to_its_own_member_first() -> None:
@@ -48,13 +49,25 @@ def test_readers_are_dealt_out_over_all_members_by_the_writers_checks() -> None:
     of = site(*BOTH)
     assert order(of, "c2", "database-reader") == ["c1", "c2", "c3"]
     text = listen(config(of, "c2"), "database-reader")
-    assert "bind 10.77.1.100:3307\n  balance leastconn\n" in text
+    assert "bind 10.77.1.100:3307\n" in text
+    assert "  balance leastconn\n" in text
     assert "server c3 10.77.1.13:3306 track database/c3\n" in text
     assert "httpchk" not in text
 
 
 def test_a_site_may_do_without_readers() -> None:
-    assert [each.name for each in fronts(site("database: {reader_port: 0}"), "c1")] == ["database"]
+    assert [each.name for each in fronts(site("database: {reader_port: 0}"), "c1")] == ["database", "database-any"]
+
+
+def test_with_every_disk_full_the_database_still_answers() -> None:
+    """A server that is asked for /galera/any lacks nothing but room: it is the last resort, for readers and writers."""
+    text = config(site(*BOTH), "c2")
+    for name in ("database", "database-reader"):
+        assert f"  use_backend database-any if {{ nbsrv({name}) eq 0 }}\n" in listen(text, name)
+    last = listen(text, "database-any")
+    assert "uri /galera/any " in last
+    assert "bind" not in last
+    assert order(site(*BOTH), "c2", "database-any") == ["c2", "(c1)", "(c3)"]
 
 
 @pytest.mark.parametrize(("lines", "expected"), [(BOTH, ["c2", "(c1)", "(c3)"]), (LARGE, ["c1", "c2", "c3"])])
@@ -64,7 +77,9 @@ def test_small_uses_one_broker_large_all(lines: tuple[str, ...], expected: list[
 
 def test_an_arbiter_is_no_member() -> None:
     of = site(*BOTH, node="  arb: {addresses: [10.77.1.13, 10.77.2.13], bmc: 10.77.9.13, role: arbiter}\n")
-    assert [order(of, "c1", each.name) for each in fronts(of, "c1")] == [["c1", "(c2)"], ["c1", "c2"], ["c1", "(c2)"]]
+    assert [order(of, "c1", each.name) for each in fronts(of, "c1")] == [
+        ["c1", "(c2)"], ["c1", "c2"], ["c1", "(c2)"], ["c1", "(c2)"],
+    ]  # fmt: skip
 
 
 def test_a_writer_is_left_only_when_it_is_down() -> None:

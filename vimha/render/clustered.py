@@ -31,6 +31,9 @@ PATIENCE_S = "2"
 """How long a start may hold up what else Pacemaker has to do, a fencing even; the monitor sees to the rest."""
 DEEP_INTERVAL_MS, DEEP_TIMEOUT_MS = 10_000, 10_000
 """How often a broker is asked for alarms, members and queues that are short of replicas; no failover waits for it."""
+VOTES = "gcs.vote_policy=1"
+"""Where members disagree whether a write could be applied, those that could go on. By default the majority decides:
+with two of three disks full it took the writer out, which had acknowledged the row, and the row was lost (measured)."""
 GROUP_PORT = 4567
 """Galera's group communication (gmcast.listen_addr's default)."""
 
@@ -101,7 +104,9 @@ def _rabbitmq(site: Site, messaging: Messaging, timings: Timings) -> Primitive:
 
 def _health(site: Site, timings: Timings) -> Primitive:
     """What haproxy asks about this node's members."""
-    params = {"galera": SOCKET, "donor": "yes"} if site.database else {"galera": "", "user": BROKER_USER}
+    params = {"galera": "", "user": BROKER_USER}
+    if site.database:
+        params = {"galera": SOCKET, "datadir": site.database.datadir, "donor": "yes"}
     own = {node: {"listen": f"{address}:{ENDPOINT_PORT}"} for node, address in addresses(site).items()}
     if site.messaging:
         own = {node: {**own[node], "rabbitmq": f"{address}:{site.messaging.port}"}
@@ -115,7 +120,7 @@ def _garbd(site: Site, timings: Timings) -> Primitive:
     params = {
         "address": f"gcomm://{','.join(addresses(site).values())}",
         "group": site.site,
-        "options": "; ".join(_group_timing(timings.wsrep)),
+        "options": "; ".join((VOTES, *_group_timing(timings.wsrep))),
         "patience": PATIENCE_S,
     }
     return Primitive(ARBITRATOR, "ocf:vimha:garbd", params, ops(timings.database))
@@ -172,6 +177,7 @@ def provider_options(wsrep: Wsrep, address: str, gcache_mb: int) -> tuple[str, .
         f"gcache.size={gcache_mb}M",
         "gcache.recover=yes",
         "pc.recovery=yes",
+        VOTES,
         *_group_timing(wsrep),
     )
 

@@ -23,6 +23,11 @@ from vimha.site.model import Scale, Site
 from vimha.timing.model import Checks
 
 DATABASE, READER, MESSAGING = "database", "database-reader", "messaging"
+LAST = "database-any"
+"""Where the database's clients go while no member is fit: to one that lacks nothing but room on its disk. The members
+hold the same data, so their disks fill up together, and reading must not end with that."""
+LAST_INTER = 1000
+"""Milliseconds between two looks at those: it only matters once every member has run short."""
 ENDPOINT_PORT = 8406
 """Where ocf:vimha:health listens, on each node's own address."""
 IDLE = "9h"
@@ -42,7 +47,8 @@ class Member:
 @dataclass(frozen=True)
 class Front:
     """One front-end. `path` is what the endpoints are asked for; empty where the checks of the front-end `follows` tell
-    of this one's members too. `single`: one member at a time gets all connections; else they are dealt out.
+    of this one's members too. `single`: one member at a time gets all connections; else they are dealt out. `last`:
+    the front-end without an address of its own whose members get the connections while none of these is fit.
     """
 
     name: str
@@ -53,6 +59,7 @@ class Front:
     path: str = ""
     follows: str = ""
     single: bool = False
+    last: str = ""
 
 
 def fronts(site: Site, node: str) -> tuple[Front, ...]:
@@ -62,10 +69,11 @@ def fronts(site: Site, node: str) -> tuple[Front, ...]:
     found = []
     if database := site.database:
         address = str(site.vips[site.vip_of("database")].address)
-        found.append(Front(DATABASE, address, database.port, database.port, own_first, path="/galera", single=True))
+        port = database.port
+        found.append(Front(DATABASE, address, port, port, own_first, path="/galera", single=True, last=LAST))
         if database.reader_port:
-            reader = Front(READER, address, database.reader_port, database.port, equals, follows=DATABASE)
-            found.append(reader)
+            found.append(Front(READER, address, database.reader_port, port, equals, follows=DATABASE, last=LAST))
+        found.append(Front(LAST, "", 0, port, own_first, path="/galera/any", single=True))
     if messaging := site.messaging:
         address, port = str(site.vips[site.vip_of("messaging")].address), messaging.port
         single = site.scale is Scale.SMALL
@@ -80,8 +88,9 @@ def section(site: Site, node: str, checks: Checks, connect_ms: int) -> bytes:
     if not found:
         return b""
     return fill(
-        "haproxy/fronts.cfg.j2", fronts=found, checks=checks, connect=connect_ms, endpoint=ENDPOINT_PORT, idle=IDLE
-    )
+        "haproxy/fronts.cfg.j2", fronts=found, checks=checks, connect=connect_ms, endpoint=ENDPOINT_PORT, idle=IDLE,
+        last_inter=LAST_INTER,
+    )  # fmt: skip
 
 
 def _members(site: Site, here: str, *, local_first: bool) -> tuple[Member, ...]:
