@@ -20,13 +20,16 @@ STATEFUL = Site.model_validate({**SITE.model_dump(mode="json"), "database": {}, 
 
 
 class FakeLab:
-    """Remembers what was done to it; commands answer from `answers` by their first word."""
+    """Remembers what was done to it; commands answer from `answers` by their first word, `failing` ones fail."""
 
-    def __init__(self, answers: Mapping[str, str] | None = None, site: Site = SITE) -> None:
+    def __init__(
+        self, answers: Mapping[str, str] | None = None, site: Site = SITE, failing: Sequence[str] = ()
+    ) -> None:
         self.site = site
         self.done: list[tuple[object, ...]] = []
         self.dark: set[str] = set()
         self.answers = answers or {}
+        self.failing = failing
         self.power = self
 
     def is_on(self, node: str) -> bool:
@@ -49,7 +52,7 @@ class FakeLab:
             env: Mapping[str, str] | None = None,
         ) -> Result:
             self.done.append((node, *argv))
-            return Result(tuple(argv), 0, self.answers.get(argv[0], ""), "")
+            return Result(tuple(argv), int(argv[0] in self.failing), self.answers.get(argv[0], ""), "")
 
         return run
 

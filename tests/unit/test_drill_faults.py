@@ -18,7 +18,8 @@ ACTIVE = Roles(dc="c2", active="c1")
 MONITOR = b"""<pacemaker-result><summary><current_dc present="true" name="c2"/></summary><resources>
 <group id="front"><resource id="vip-public" role="Started"><node name="c1"/></resource></group></resources>
 </pacemaker-result>"""
-WELL = {"pgrep": "41\n42\n", "crm_mon": MONITOR.decode(), "mariadb": "wsrep_local_state_comment\tSynced\n"}
+WELL = {"pgrep": "41\n42\n", "crm_mon": MONITOR.decode(), "mariadb": "wsrep_local_state_comment\tSynced\n",
+        "df": "Avail\n777000\n"}  # fmt: skip
 """What a healthy cluster's commands answer."""
 
 
@@ -68,6 +69,22 @@ def test_healing_restores_power_and_may_be_repeated(fault: str) -> None:
     assert not lab.dark
 
 
+def test_a_full_datadir_is_filled_to_the_last_byte_and_emptied_again() -> None:
+    lab, filler = FakeLab(WELL, STATEFUL), "/var/lib/mysql/vimha-drill.filler"
+    assert ("c1", "fallocate", "--length=777000", filler) in injected("datadir-full", lab)
+    FAULTS["datadir-full"].prepare(stage_on(lab), ACTIVE, "database").heal()
+    assert lab.done[-1] == ("c1", "rm", "-f", filler)
+
+
+def test_a_file_system_that_holds_more_than_the_datadir_is_not_filled() -> None:
+    lab = FakeLab(WELL, STATEFUL, failing=("mountpoint",))
+    with pytest.raises(VimhaError, match="no file system of its own"):
+        injected("datadir-full", lab)
+    assert not any("fallocate" in each for each in lab.done)
+    with pytest.raises(VimhaError, match="cannot be filled"):
+        injected("datadir-full", FakeLab({**WELL, "df": "Avail\n99999999\n"}, STATEFUL))
+
+
 def standbys(done: list[tuple[object, ...]]) -> list[tuple[object, bool]]:
     """Which node was put in standby (True) or taken out of it, in order."""
     return [(each[3], "on" in each) for each in done if each[1] == "crm_attribute"]
@@ -100,7 +117,7 @@ def test_a_transfer_is_known_by_its_script_and_not_by_who_looks_for_it() -> None
 
 
 def test_a_fault_on_a_database_member_needs_a_database() -> None:
-    for fault in ("member-state-lost", "stop-in-transfer"):
+    for fault in ("member-state-lost", "stop-in-transfer", "datadir-full"):
         with pytest.raises(VimhaError, match="no database"):
             injected(fault, FakeLab(WELL, SITE))
 

@@ -25,6 +25,10 @@ WHOLE_OBJECTIVE_S = 60.0
 """From the last node's return of power to the first good answer of everything: a broker's start takes 4-9 s, and every
 state is recovered first."""
 WATCH_S = 5.0
+ROOM_BYTES = 1 << 20
+"""What may be left of a file system that counts as full: a table of some size grows by 1 MiB (an InnoDB extent)."""
+FULL_S = 15.0
+"""A member without room is taken out of the cluster when a table grows next: 300 rows later (measured)."""
 JOIN_S = 120.0
 """How long a member may take to be whole again after a restart, a full state transfer included."""
 TRANSFER_S = 60.0
@@ -93,6 +97,31 @@ def _state_lost(stage: Stage, roles: Roles, service: str) -> Injection:
     return Injection(node, inject, lambda: power_on_all(stage))
 
 
+def _datadir_full(stage: Stage, roles: Roles, service: str) -> Injection:
+    del service
+    node, filler = roles.active, _in_datadir(stage, "vimha-drill.filler")
+    runner = stage.machines.runner(node)
+    datadir = str(PurePosixPath(filler).parent)
+    if not runner(["mountpoint", "--quiet", datadir], timeout_s=COMMAND_S).ok:
+        raise VimhaError(f"{datadir} of {node} is on no file system of its own", "Filling it would hit the whole node.")
+
+    def left() -> int:
+        answer = checked(runner(["df", "--block-size=1", "--output=avail", datadir], timeout_s=COMMAND_S))
+        return int(answer.out.split()[-1])
+
+    def inject() -> None:
+        # fallocate(1) takes what there is, and fails when the file system needs some of it for its own records
+        said = runner(["fallocate", f"--length={left()}", filler], timeout_s=COMMAND_S).err
+        if left() > ROOM_BYTES:
+            raise VimhaError(f"{datadir} of {node} cannot be filled: {said}")
+
+    def heal() -> None:
+        power_on_all(stage)
+        _remove(stage, node, filler)
+
+    return Injection(node, inject, heal)
+
+
 def _rolling_restart(stage: Stage, roles: Roles, service: str) -> Injection:
     del service
     order = sorted(stage.site.full_nodes(), key=lambda node: node == roles.active)
@@ -130,9 +159,13 @@ def _stop_in_transfer(stage: Stage, roles: Roles, service: str) -> Injection:
 
 
 def _state_file(stage: Stage) -> str:
+    return _in_datadir(stage, "grastate.dat")
+
+
+def _in_datadir(stage: Stage, name: str) -> str:
     if not stage.site.database:
         raise VimhaError("the site has no database", "This fault is about a database's member.")
-    return str(PurePosixPath(stage.site.database.datadir, "grastate.dat"))
+    return str(PurePosixPath(stage.site.database.datadir, name))
 
 
 def _remove(stage: Stage, node: str, path: str) -> None:
@@ -167,6 +200,11 @@ MEMBER_FAULTS = (
           "Removes the database's state file on a node that neither holds the VIP nor gets the writes, and cuts its "
           "power: it must come back by a full state transfer, and may not disturb the others.",
           "", Expectation(fenced=True), _state_lost, watch_s=WATCH_S),
+    Fault("datadir-full", "file system of the writer's datadir full",
+          "Fills the file system of the database on the node that gets the writes. Clients are sent to another member "
+          "before a write is refused; the member may leave its cluster, and comes back when there is room again. "
+          "Nothing is fenced.",
+          "", KEPT, _datadir_full, watch_s=FULL_S),
     Fault("rolling-restart", "every node restarted in turn (standby)",
           "Puts one full node after the other in standby and back, the active one last, each when the one before is "
           "whole again. Nothing is fenced.",

@@ -40,7 +40,8 @@ start."""
 POST_S = 3.0
 """A machine that its BMC switched on tests itself before it boots. A real one takes a minute; here it must only not
 boot on the cores that the survivors need to take over, since the lab's machines share those."""
-TOOLS = {"systemd-nspawn": "systemd-container", "nft": "nftables", "ip": "iproute2", "openssl": "openssl"}
+TOOLS = {"systemd-nspawn": "systemd-container", "nft": "nftables", "ip": "iproute2", "openssl": "openssl",
+         "mkfs.ext4": "e2fsprogs"}  # fmt: skip
 _POLL_S = 0.1
 Progress = Callable[[str], None]
 """Takes a line about what is being done, for a person to read."""
@@ -250,7 +251,7 @@ class Lab:
             time.sleep(_POLL_S)
 
     def _make_disks(self, made: image.Image) -> None:
-        """Every node's overlay: the image, the agents, and the node's own files."""
+        """Every node's overlay: the image, the agents, and the node's own files; a volume for its database."""
         toolkit = self.disks / ".toolkit"
         toolkit.mkdir()
         agents.install(toolkit)
@@ -266,6 +267,8 @@ class Lab:
 
         def make(node: str) -> None:
             nodes.furnish(self.machines.insert_disk(node, (toolkit, made.path)), node, furniture)
+            if self.site.database and node in self.site.full_nodes():
+                self.machines.insert_volume(node, self.site.database.datadir)
 
         _all(make, self.site.nodes)
 

@@ -2,12 +2,14 @@
 
 Invariant: a machine that is off has no process, no interface and no namespace; `power.off` returns only then. Its disk
 is an overlay on the image that survives power cycles. What a pulled plug does to a real disk's unwritten data it does
-not do here: the host's page cache lives on.
+not do here: the host's page cache lives on. A volume is a file system in a file beside the overlay, mounted by this
+host on the machine's root, which systemd-nspawn takes along; it stays mounted while the machine is off.
 Measured on 2 cores: power off 30-80 ms, power on to an init 0.2 s, to all of userspace 1 s, a command 3-5 ms.
 """
 
 import fcntl
 import json
+import os
 import signal
 import sys
 import time
@@ -23,6 +25,8 @@ from vimha.lab.cgroups import Group
 from vimha.lab.network import Network
 from vimha.process import Result, checked, run, spawn
 
+VOLUME_BYTES = 1 << 30
+"""A database's own file system: the database, its write-set cache and a copy in transit take a third of it."""
 DEATH_S = 5.0
 INIT_S = 5.0
 _POLL_S = 0.002
@@ -83,6 +87,23 @@ class Machines:
         options = f"lowerdir={lower},upperdir={places.disk}/upper,workdir={places.disk}/work"
         checked(run(["mount", "-t", "overlay", f"vimha-lab-{self._lab}", "-o", options, str(places.root)]))
         return places.root
+
+    def insert_volume(self, node: str, folder: str) -> None:
+        """Put `folder` of `node`'s disk, with what it holds, onto a bounded file system of its own; nothing happens
+        where the disk has no such folder. Without a journal: it outlives every crash of the machine, mounted.
+        """
+        places = self.places(node)
+        place, image = places.root / folder.lstrip("/"), places.disk / "volume.img"
+        if not place.is_dir():
+            return
+        owner = place.stat()
+        with image.open("w") as file:
+            file.truncate(VOLUME_BYTES)
+        checked(run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", "-d", str(place), str(image)]))
+        checked(run(["mount", "-o", "loop", str(image), str(place)]))
+        (place / "lost+found").rmdir()
+        os.chown(place, owner.st_uid, owner.st_gid)
+        place.chmod(owner.st_mode & 0o7777)
 
     def is_on(self, node: str) -> bool:
         """Whether `node`'s machine runs, booting and frozen ones included."""
