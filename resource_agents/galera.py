@@ -29,6 +29,7 @@ from resource_agents.ocf.agent import (
 from resource_agents.ocf.attribute import Attribute
 from resource_agents.ocf.peers import Decision, Refuse, Wait, parse_members
 from resource_agents.ocf.process import Process
+from resource_agents.ocf.refusal import Refusal
 from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.election import Bootstrap, confirmed, decide
@@ -108,6 +109,7 @@ class Galera(Agent):
         pid_file = self.values["pid"] or f"/run/vimha/{self.instance}.pid"
         self.member = Member(system, self.values, pid_file)
         self.progress_file = pid_file.removesuffix(".pid") + ".progress"
+        self.refusal = Refusal(system, pid_file.removesuffix(".pid") + ".refused")
         self.attribute = Attribute(system, self.values["attribute"], private=True)
         self.choice = Attribute(system, f"{self.values['attribute']}-bootstrap", private=True)
 
@@ -115,6 +117,7 @@ class Galera(Agent):
         """Start the member; 0 when it is synced, or under way after `patience` seconds."""
         if self.member.daemon.find() is None:
             self._check()
+            self.refusal.repeat()
             self.system.remove(self.progress_file)
             self.member.install(self.deadline)
             self._say(self.member.recover(self.deadline))
@@ -156,6 +159,9 @@ class Galera(Agent):
             self.reason = self._step() if word and word.phase != PRIMARY else self._health()
         except Unreadable as state:
             self.reason = f"it lives, but its state is not known: {state}"
+        except OcfError as failure:
+            self.refusal.keep(failure)
+            raise
         return DEGRADED if self.reason else OK
 
     def validate_all(self) -> int:
@@ -172,7 +178,7 @@ class Galera(Agent):
             raise OcfError(INSTALLED, f"user {self.values['user']} does not exist on this node")
         if self.node not in self.members:
             raise OcfError(INSTALLED, f"parameter members does not name this node, {self.node}")
-        self.member.datadir.check()
+        self.member.check()
 
     def _step(self) -> str:
         """One step towards a synced member; what it waits for, empty when it is synced."""

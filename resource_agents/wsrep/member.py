@@ -18,17 +18,33 @@ DENIED = (1044, 1045, 1130, 1698)
 """Access denied, for the database, the password, the host, and by the authentication plugin."""
 TOO_MANY = 1040
 LOG_TAIL = 65536
+WRITTEN = ("grastate.dat", "gvwstate.dat", "galera.cache", "ibdata1", "ib_logfile0", "aria_log_control", "mysql")
+"""What must be mariadbd's own in its datadir; a backup that root restored is not. With a grastate.dat that it cannot
+write Galera starts all the same, and keeps no position. (Packages leave other files of root's there.)
+"""
+OWNER = "a file's owner or mode is wrong, the whole datadir must be mariadbd's user's"
 CAUSES = (
     ("Address already in use", "port in use, ss -ltnp names by whom"),
+    ("Cannot assign requested address", "wrong configuration, no address of this node"),
     ("unknown variable", "wrong configuration"),
     ("unknown option", "wrong configuration"),
     ("ambiguous option", "wrong configuration"),
+    ("Error while setting value", "wrong configuration"),
+    ("option without preceding group", "wrong configuration"),
+    ("defaults handling", "wrong configuration"),
+    ("disabled, skipping position recovery", "wrong configuration, wsrep_on must be ON"),
     ("No space left on device", "disk full, make room"),
     ("errno: 28", "disk full, make room"),
     ("Errcode: 28", "disk full, make room"),
-    ("Permission denied", "a file's owner or mode is wrong"),
-    ("errno: 13", "a file's owner or mode is wrong"),
-    ("libgalera_smm.so", "wsrep_provider cannot be loaded: install galera-4"),
+    ("Permission denied", OWNER),
+    ("errno: 13", OWNER),
+    ("must be writable", OWNER),
+    ("system error number 13 ", OWNER),
+    ("Failed to load wsrep library", "wsrep_provider cannot be loaded, install galera-4"),
+    ("Unrecognized parameter", "wrong configuration, wsrep_provider_options"),
+    ("Invalid value", "wrong configuration, wsrep_provider_options"),
+    ("Failed to initialize wsrep provider", "wrong configuration, wsrep_provider_options"),
+    ("No such file or directory", "wrong configuration, what it names is not there"),
 )
 """What in mariadbd's log is wrong with this node, not with mariadbd, and what to say about it."""
 
@@ -47,6 +63,28 @@ class Member:
         self.daemon = Daemon(system, self._tail, pid_file)
         self.datadir = Datadir(system, values["datadir"], values["user"])
         self._output = pid_file.removesuffix(".pid") + ".out"
+
+    def check(self) -> None:
+        """OcfError(INSTALLED) unless it can run and be looked at here, as far as this can be told before it runs."""
+        self.datadir.check()
+        user, folder = self._values["user"], self.datadir.path
+        for name in WRITTEN if user else ():
+            access = self._system.access(f"{folder}/{name}")
+            if access and access[0] != user:
+                raise OcfError(
+                    INSTALLED, f"{folder}/{name} is {access[0]}'s, so {user} cannot use it: chown -R {user}: {folder}"
+                )
+        names = set(self._system.names(folder))
+        if not self.datadir.empty() and not names & {"mysql", "grastate.dat"}:
+            raise OcfError(
+                INSTALLED,
+                f"datadir {folder} holds files, {min(names - {'lost+found'})} for one, but no database: name the right "
+                "folder, or move them away, and a database is made",
+            )
+        try:
+            self._account()
+        except Unreadable as state:
+            raise OcfError(INSTALLED, str(state)) from state
 
     def install(self, deadline: Deadline) -> None:
         """Initialise the datadir if it is really empty; OcfError(INSTALLED) when that fails."""
@@ -73,7 +111,7 @@ class Member:
             raise OcfError(GENERIC, "recovering the database did not end in time: give start a longer time-out")
         position = parse_recovered(said)
         if code or position is None:
-            raise failure(said, "the database cannot be recovered (if its data are lost, empty the datadir for a copy)")
+            raise failure(said, "the database cannot be recovered")
         return self.datadir.word(saved, position)
 
     def launch(self, word: Word, *, bootstrap: bool) -> None:
@@ -116,18 +154,21 @@ class Member:
         return failure(f"{log[log.rfind('Starting MariaDB') :]}\n{self._system.tail(self._output, LOG_TAIL)}", what)
 
     def _account(self) -> tuple[str, str]:
-        """User and password: from defaults_file, which only root may read, or `account` without a password."""
+        """User and password: from defaults_file, which only root may read, or `account` without a password.
+
+        Unreadable when that file is missing or wrong: no reason to end a member that runs.
+        """
         path = self._values["defaults_file"]
         if not path:
             return self._values["account"], ""
         access = self._system.access(path)
         if access is None:
-            raise OcfError(INSTALLED, f"defaults_file {path} does not exist on this node")
+            raise Unreadable(f"defaults_file {path} does not exist on this node: copy it from another one, mode 0600")
         if access[1] & 0o077:
-            raise OcfError(INSTALLED, f"defaults_file {path} has mode {access[1]:04o}: chmod 0600 {path}")
+            raise Unreadable(f"defaults_file {path} has mode {access[1]:04o}: chmod 0600 {path}")
         known = parse_client(self._system.read(path) or "")
         if "user" not in known:
-            raise OcfError(INSTALLED, f"defaults_file {path} names no user in its section [client]")
+            raise Unreadable(f"defaults_file {path} names no user in its section [client]: write user = and password =")
         return known["user"], known.get("password", "")
 
 

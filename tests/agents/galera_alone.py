@@ -2,10 +2,16 @@
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ocf_calls import free_port
+from ocf_calls import Resource, free_port, processes, wait_until
 
+from resource_agents.mysql.client import Connection
+
+START_MS = 60000
 CONFIG = """[mysqld]
 bind_address = 127.0.0.1
 port = {sql}
@@ -38,3 +44,47 @@ def member_parameters(folder: Path) -> dict[str, str]:
         "log": str(folder / "log" / "error.log"), "pid": str(folder / "g.pid"),
         "members": f"{os.uname().nodename}=127.0.0.1", "attribute": f"vimha-test-{sql}",
     }  # fmt: skip
+
+
+@contextmanager
+def lone_member() -> Iterator[Resource]:
+    """A member that was never started; afterwards nothing of it. In /var/tmp: mysql may not enter pytest's folders."""
+    with tempfile.TemporaryDirectory(prefix="vimha-member-", dir="/var/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        resource = Resource("galera", **member_parameters(folder))
+        yield resource
+        resource("stop", timeout_ms=20000)
+        assert processes(resource.parameters["datadir"]) == []
+
+
+def start(member: Resource, **changed: str) -> None:
+    """Start it, and wait until it is synced."""
+    answer = member("start", timeout_ms=START_MS, **changed)
+    assert answer.code == 0, answer
+    wait_until(lambda: member("monitor", **changed).code == 0, 30)
+
+
+def refused(member: Resource, **changed: str) -> str:
+    """The reason of a start that this node cannot do; it has touched no table, and nothing is left of it."""
+    before = tables(member)
+    answer = member("start", timeout_ms=START_MS, **changed)
+    assert answer.code == 5, answer
+    assert member("stop", timeout_ms=20000, **changed).code == 0
+    assert processes(member.parameters["datadir"]) == []
+    assert tables(member) == before
+    return answer.reason
+
+
+def tables(member: Resource) -> dict[str, int]:
+    """The tables' files and their sizes."""
+    return {str(path): path.stat().st_size for path in datadir(member).rglob("*.ibd")}
+
+
+def datadir(member: Resource) -> Path:
+    return Path(member.parameters["datadir"])
+
+
+def sql(member: Resource, text: str) -> list[tuple[str, ...]]:
+    with Connection.connect(member.parameters["socket"], "root", "", 5) as connection:
+        return connection.query(text)
