@@ -53,6 +53,10 @@ STALL_S = 30.0
 """A joiner that neither receives nor applies anything for so long is failed (issue 3)."""
 FORM_S = 10.0
 """How long members may take to find a primary component or to re-form one (measured: 1.2 s), before they elect."""
+UNREACHED = (
+    "if this lasts, are ports 4567 and 4444 open between the members, and wsrep_cluster_name the same, or has another "
+    "site their addresses?"
+)
 OUTAGE_S = 2.0
 """How long a member may be without quorum before it is failed: Galera heals a short loss of the network in 1.3 s."""
 ATTEMPTS = 3
@@ -237,8 +241,10 @@ class Galera(Agent):
             told = f"{status.state_comment or 'state transfer'}, {max(status.last_committed, 0)} committed"
         else:
             told = f"state transfer or search for the primary component, {amount >> 20} MiB here"
-            if idle > FORM_S and word and not self._somebody_primary(word):
-                return self._form_anew(word)
+            if idle > FORM_S and word:
+                if not (primary := self._primary(word)):
+                    return self._form_anew(word)
+                told = f"{told}; {primary} is in it: {UNREACHED}"
         if idle > STALL_S:
             raise self.member.complaint(f"no progress for {idle:.0f} s: {told}")
         return told
@@ -335,8 +341,9 @@ class Galera(Agent):
             self.system.sleep(POLL_S)
         return seen
 
-    def _somebody_primary(self, word: Word) -> bool:
-        return any(other.phase == PRIMARY for other in self._seen(word).values())
+    def _primary(self, word: Word) -> str:
+        """A node that says it is in the primary component; empty when none does."""
+        return min((name for name, other in self._seen(word).items() if other.phase == PRIMARY), default="")
 
     def _forced(self, word: Word | None) -> bool:
         """True when the operator chose this node to begin, with the very position that it has."""

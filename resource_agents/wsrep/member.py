@@ -42,9 +42,9 @@ CAUSES = (
     ("system error number 13 ", OWNER),
     ("Failed to load wsrep library", "wsrep_provider cannot be loaded, install galera-4"),
     ("Unrecognized parameter", "wrong configuration, wsrep_provider_options"),
-    ("Invalid value", "wrong configuration, wsrep_provider_options"),
+    ("WSREP: Invalid value", "wrong configuration, wsrep_provider_options"),
     ("Failed to initialize wsrep provider", "wrong configuration, wsrep_provider_options"),
-    ("No such file or directory", "wrong configuration, what it names is not there"),
+    ('Errcode: 2 "No such file', "wrong configuration, what it names is not there"),
 )
 """What in mariadbd's log is wrong with this node, not with mariadbd, and what to say about it."""
 
