@@ -34,7 +34,7 @@ from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.election import Bootstrap, confirmed, decide
 from resource_agents.wsrep.member import Member, Unreadable
-from resource_agents.wsrep.room import degraded, lack
+from resource_agents.wsrep.room import GRACE_S, degraded, lack
 from resource_agents.wsrep.status import DONOR, INCONSISTENT, Status
 from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, Word, decode, encode
 
@@ -135,13 +135,14 @@ class Galera(Agent):
 
     def stop(self) -> int:
         """End the member: cleanly, so that Galera writes its position and safe_to_bootstrap; by SIGKILL at the latest
-        half-way through the time-out, and at once when it is frozen.
+        half-way through the time-out, and at once when it is frozen, or out of its cluster: its state counts no more.
         """
-        view = ""
+        view, grace_s = "", GRACE_S if lack(self.system, self.values["datadir"]) else self.deadline.left()
         if process := self.member.daemon.find():
             status = None if process.frozen else self._glance()
             view = self.member.datadir.view_text() if status and not status.primary else ""
-        self.member.daemon.stop(self.deadline.left(), self.deadline)
+            grace_s = 0.0 if status and status.local_state == INCONSISTENT else grace_s
+        self.member.daemon.stop(grace_s, self.deadline)
         self.member.datadir.restore_view(view)
         self.system.remove(self.progress_file)
         for trouble in self.attribute.clear(min(ASK_S, self.deadline.left() / 2)):

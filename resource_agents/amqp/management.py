@@ -11,6 +11,11 @@ from resource_agents.ocf.http import exchange, parse_status, parse_target
 from resource_agents.ocf.system import System
 
 LARGEST = 4 << 20
+ALARMS = (
+    ("mem_alarm", "memory", "let consumers drain its queues"),
+    ("disk_free_alarm", "disk space", "make room there, or put the node in standby"),
+)
+"""Key in /api/nodes, what is short, and the remedy: an alarm ends with its cause, or with the broker that has it."""
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -43,7 +48,8 @@ def examine(
 
         status, nodes = ask("/api/nodes?columns=name,running,mem_alarm,disk_free_alarm,partitions")
         if status != 200 or not isinstance(nodes, list):
-            raise Unasked(f"GET /api/nodes answers {status}" + (": wrong credentials" if status == 401 else ""))
+            denied = f": wrong credentials in {auth}: make user and password there the broker's"
+            raise Unasked(f"GET /api/nodes answers {status}{denied if status == 401 else ''}")
         critical = ask("/api/health/checks/node-is-quorum-critical")
     except (OSError, ValueError, Unasked) as error:
         return [], [f"management API {target}: {error or type(error).__name__}"]
@@ -74,10 +80,12 @@ def judge(nodes: "list[dict[str, object]]", node: str, members: list[str]) -> tu
     mine = known.get(node, {})
     if mine.get("partitions"):
         failed.append(f"it is partitioned from {', '.join(map(str, _list(mine.get('partitions'))))}")
-    for alarm, told in (("mem_alarm", "memory"), ("disk_free_alarm", "disk space")):
+    for alarm, told, remedy in ALARMS:
         at = sorted(name for name, each in known.items() if each.get(alarm))
         if at:
-            degraded.append(f"alarm: {told} is short on {', '.join(at)}; publishers are blocked")
+            degraded.append(
+                f"alarm: {told} is short on {', '.join(at)}; publishers are blocked on all brokers: {remedy}"
+            )
     gone = sorted(name for name in members if not known.get(name, {}).get("running"))
     if gone:
         degraded.append(f"not in its cluster now: {', '.join(gone)}")
@@ -126,7 +134,7 @@ def _credentials(system: System, path: str) -> str:
     """USER:PASSWORD from its file; Unasked when nobody, or anybody, can read it."""
     text, access = system.read(path), system.access(path)
     if text is None or access is None:
-        raise Unasked(f"{path} cannot be read")
+        raise Unasked(f"{path} cannot be read: write USER:PASSWORD there, mode 0600")
     if access[1] & 0o077:
         raise Unasked(f"{path} has mode {access[1]:04o}: chmod 0600 {path}")
     return text.strip()

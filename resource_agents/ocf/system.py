@@ -41,11 +41,14 @@ class System:
         No fsync: what agents keep is under /run, and must not outlive the boot.
         """
         self.make_folder(path)
-        path = self.root + path
         scratch = f"{path}.{os.getpid()}"
-        with open(scratch, "w") as file:
-            file.write(text)
-        os.replace(scratch, path)
+        try:
+            with open(self.root + scratch, "w") as file:
+                file.write(text)
+        except OSError:
+            self.remove(scratch)
+            raise
+        os.replace(self.root + scratch, self.root + path)
 
     def make_link(self, path: str, target: str) -> None:
         """Put a symbolic link to `target` at `path` by rename, making its folder."""

@@ -9,6 +9,9 @@ from resource_agents.ocf.system import System
 LEAST = 64 << 20
 """InnoDB's largest step: its system and temporary tablespaces grow by innodb_autoextend_increment, 64 MiB by default,
 at once. With less left the next step may be refused, though much of it may have been free for long."""
+GRACE_S = 5.0
+"""How long a stop waits for a member that is short of room: it takes 1.3 s, or waits for room itself (30 s and more,
+measured), and nothing is lost by SIGKILL: the position is recovered."""
 ENOUGH = 2 * LEAST
 """What was short has room again only from here on, so that a file that comes and goes does not move clients about."""
 
