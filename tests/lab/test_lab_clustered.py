@@ -21,6 +21,7 @@ ORDERS = (
     Order("service-kill", service="database"),
     Order("service-kill", service="messaging"),
     Order("node-power-off"),
+    Order("datadir-full", service="database"),
     Order("site-power-loss-random"),
 )
 

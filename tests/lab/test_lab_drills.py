@@ -27,7 +27,7 @@ from vimha.site.model import Site
 
 pytestmark = pytest.mark.lab
 
-OF_A_DATABASE = ("member-state-lost", "stop-in-transfer")
+OF_A_DATABASE = ("member-state-lost", "stop-in-transfer", "datadir-full")
 """Faults of a database's member, which this site does not have."""
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "site-small.yaml"
