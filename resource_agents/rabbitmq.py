@@ -15,7 +15,6 @@ from resource_agents.ocf.agent import (
     CONFIGURED,
     DEGRADED,
     GENERIC,
-    INSTALLED,
     NOT_RUNNING,
     OK,
     Action,
@@ -28,6 +27,7 @@ from resource_agents.ocf.attribute import Attribute
 from resource_agents.ocf.http import parse_target
 from resource_agents.ocf.peers import parse_members
 from resource_agents.ocf.process import Daemon
+from resource_agents.ocf.refusal import Refusal
 from resource_agents.ocf.runtime import ERROR, INFO, log
 from resource_agents.ocf.system import System
 
@@ -43,10 +43,14 @@ CHECK_SHARE = 0.7
 LOOK_S = 0.5
 """A broker that takes longer to greet when it is to be stopped anyway is frozen, and is killed."""
 ASK_S = 1.0
-PAUSE_S = 15.0
+PAUSE_S = 20.0
 """How long a broker may be paused: it goes on by itself when its peers are back, unless each of them waits for the
-other's word on who was last. Started anew it takes part in the election.
+other's word on who was last. Started anew it takes part in the election. (5 s of a pause are its own stop.)
 """
+RESUME_S = 90.0
+"""How long one that has found its majority may take to serve again: a boot, on a busy node that boots others too."""
+PAUSED, RESUMES = "awaiting recovery", "Starting RabbitMQ"
+"""What a broker logs when it pauses, and when it starts its applications again (rabbit_node_monitor, rabbit)."""
 GRACE_S = 20.0
 """How long a broker may take to stop (measured: 6 s)."""
 
@@ -111,6 +115,7 @@ class RabbitMQ(Agent):
         self.members = parse_members(self.values["members"], ipv4=True)
         self.node = env.get("OCF_RESKEY_CRM_meta_on_node") or system.node_name()
         self.folder = f"/run/vimha/{self.instance}.d"
+        self.refusal = Refusal(system, f"{self.folder}/refused")
         self.attribute = Attribute(system, self.values["attribute"], private=True)
         self.vm = Daemon(system, self._tail, self.values["pid"] or f"{self.folder}/rabbitmq.pid")
         self.listener = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/dead_peer.pid")
@@ -124,7 +129,7 @@ class RabbitMQ(Agent):
         """Have the broker come up; 0 when it serves, or is under way after `patience` seconds."""
         if self.helper.find() is None and not (self.vm.find() and self._published("up") and not self._sick(LOOK_S)):
             self._check()
-            self._repeat_refusal()
+            self.refusal.repeat()
             self.attribute.forget()
             self._tell(DEGRADED, "comes up")
             self._leave_helper()
@@ -146,8 +151,8 @@ class RabbitMQ(Agent):
         process = self.vm.find()
         hung = process is not None and not process.frozen and self._hung()
         self.vm.stop(0.0 if hung else GRACE_S, self.deadline)
-        kept = () if self._told()[0] == INSTALLED else ("state",)
-        for name in ("formation.pid", "paused", *kept):
+        self.refusal.keep(OcfError(*self._told()))
+        for name in ("formation.pid", "paused", "state"):
             self.system.remove(f"{self.folder}/{name}")
         for trouble in self.attribute.clear(min(ASK_S, self.deadline.left() / 2)):
             log(self.env, self.name, ERROR, f"{self.values['attribute']} may be left behind: {trouble}")
@@ -185,7 +190,7 @@ class RabbitMQ(Agent):
         if wrong and not paused:
             raise OcfError(GENERIC, wrong)
         if paused:
-            return self._wait_for_majority()
+            return self._bear_pause(resumes=paused == RESUMES)
         if not self.probe:
             self._listen()
             self._say("up")
@@ -195,17 +200,17 @@ class RabbitMQ(Agent):
             return self._look_deeper()
         return OK
 
-    def _wait_for_majority(self) -> int:
-        self.reason = "paused: it sees no majority of the brokers (pause_minority)"
+    def _bear_pause(self, *, resumes: bool) -> int:
+        """190, for a while: what Pacemaker would do, a restart, is right only when the broker does not go on itself."""
+        why = "goes on after a pause" if resumes else "paused: it sees no majority of the brokers (pause_minority)"
+        self.reason = why
         if self.probe:
             return DEGRADED
         age = self.system.age(f"{self.folder}/paused")
         if age is None:
             self.system.write(f"{self.folder}/paused", "")
-        elif age > PAUSE_S:
-            raise OcfError(
-                GENERIC, f"paused for {age:.0f} s: starts anew, to wait for a majority without a database open"
-            )
+        elif age > (RESUME_S if resumes else PAUSE_S):
+            raise OcfError(GENERIC, f"{why}, for {age:.0f} s: starts anew, to take part in an election")
         self._say("paused")
         return DEGRADED
 
@@ -252,10 +257,13 @@ class RabbitMQ(Agent):
             return False
         return False
 
-    def _paused(self) -> bool:
-        """True when the broker's log says last that it waits for a majority (rabbit_node_monitor)."""
-        text = self.system.tail(f"{self.values['log_dir']}/rabbit@{self.node}.log", 65536)
-        return text.rfind("awaiting recovery") > max(text.rfind("Server startup complete"), 0)
+    def _paused(self) -> str:
+        """PAUSED or RESUMES when its log says last that it waits for a majority, or has found one; empty otherwise."""
+        text = self.system.tail(f"{self.values['log_dir']}/rabbit@{self.node}.log", 262144)
+        paused, begun, up = (text.rfind(sign) for sign in (PAUSED, RESUMES, "Server startup complete"))
+        if paused <= max(up, 0):
+            return ""
+        return RESUMES if begun > paused else PAUSED
 
     def _published(self, phase: str) -> bool:
         return (self.attribute.published() or "").startswith(f"{phase},")
@@ -276,16 +284,6 @@ class RabbitMQ(Agent):
         from resource_agents.amqp.broker import Broker
 
         return Broker(self.system, {**self.values, "pid": self.values["pid"]}, self.members, self.node, self.folder)
-
-    def _repeat_refusal(self) -> None:
-        """What was found wrong with this node after start had returned: a monitor could only say "failed" (1) of it.
-
-        Once: the start after that tries again, for by then an operator has been here.
-        """
-        code, reason = self._told()
-        if code == INSTALLED:
-            self.system.remove(f"{self.folder}/state")
-            raise OcfError(code, reason)
 
     def _leave_helper(self) -> None:
         """Fork the process that brings the broker up; it lives on when this action ends."""
