@@ -127,6 +127,12 @@ def test_without_a_bond_a_port_moves_the_vip_and_a_plane_is_lost() -> None:
     assert codes(unbonded) == ["T003"]
 
 
+def test_ports_are_looked_at_as_often_as_somebody_waits_for_it() -> None:
+    """A bond covers a lost port by itself; without one the VIPs wait for the monitor."""
+    assert solve(site()).ports.interval == 4 * solve(site(bond=None)).ports.interval
+    assert solve(site(timings={"monitor_interval": "700ms"})).ports.interval == 700
+
+
 def test_an_active_standby_api_cannot_meet_five_seconds_and_the_remedy_is_its_policy() -> None:
     slow = site(services={"glance": {"policy": "active-standby"}})
     timings, found = solved(slow)

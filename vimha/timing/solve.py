@@ -69,10 +69,11 @@ def hastiest(site: Site) -> Timings:
 def _solve(shape: Shape, services: int, pinned: Pinned, objective_s: float) -> Timings:
     target_s = objective_s * (1 - RESERVE)
     timings = _calmest(shape, services, pinned)
-    timings = _first_fit(
-        (_with_ports(timings, interval) for interval in _steps(PORTS, pinned.monitor_interval)),
-        lambda each: _worst(port_loss(shape, each)) <= target_s,
-    )
+    if not shape.bonded:
+        timings = _first_fit(
+            (_with_ports(timings, interval) for interval in _steps(PORTS, pinned.monitor_interval)),
+            lambda each: _worst(port_loss(shape, each)) <= target_s,
+        )
     timings = _first_fit(
         (_with_checks(timings, pinned, inter, timeout) for inter, timeout in CHECKS),
         lambda each: _components_fit(shape, each, target_s, masked=True),
@@ -141,10 +142,10 @@ def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
         vip=Operations(1000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
         haproxy=Operations(500, PATIENT, 20_000, 20_000),
         api=Operations(pinned.monitor_interval or masked, pinned.monitor_timeout or PATIENT, 60_000, 30_000),
-        ports=Operations(1000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
+        ports=Operations(pinned.monitor_interval or 2000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
         database=Operations(2000, 2000, MEMBER_START, MEMBER_STOP),
         messaging=Operations(*BROKERS[0], MEMBER_START, MEMBER_STOP),
-        health=Operations(1000, 2000, 20_000, 20_000),
+        health=Operations(2000, 2000, 20_000, 20_000),
         checks=blank,
         members=MEMBER_CHECKS,
         wsrep=_wsrep(token),
