@@ -32,7 +32,7 @@ help:
 	@echo "make soak    clusters of databases and brokers on this host, every way to lose them (ten minutes)"
 	@echo "make unit    the quick tests alone"
 	@echo "make lint    ruff, mypy, the floors of the house, the Vagrantfile"
-	@echo "make bench   the figures: failover, monitors, rendering"
+	@echo "make bench   the figures: failover, clustered services, monitors, five idle minutes, rendering"
 	@echo "make docs    write docs/site.md and docs/findings.md anew from the code"
 	@echo "make clean   take labs down, remove what was built here (the cached lab image stays)"
 
