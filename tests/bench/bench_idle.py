@@ -9,7 +9,8 @@ reports/bench-idle.json. Exit 1 when a bar is missed, or when too few monitors r
 An agent is a child of pacemaker-execd or, for fencing, of pacemaker-fenced; either waits for its children, so its
 cumulative children's CPU (proc(5), cutime and cstime) grows by all that an agent used, and by nothing of a daemon that
 an agent left behind. The kernel's taskstats tell the same per agent, with counts and exit codes: the column `by exit`
-is their sum, about a tenth lower, for they are told before the kernel takes the process's memory apart. What the daemons spend on answering monitors is theirs, and part of the node's column alone.
+is their sum, about a tenth lower, for they are told before the kernel takes the process's memory apart. What the
+daemons spend on answering monitors is theirs, and part of the node's column alone.
 """
 
 import argparse
