@@ -58,8 +58,8 @@ def examine(
 
 
 def leads(system: System, target: str, auth: str, nodes: "Collection[str]", *, timeout_s: float) -> bool:
-    """Whether a quorum queue's record still names one of rabbit@`nodes` as its leader; OSError or ValueError when the
-    API does not say.
+    """Whether a quorum queue still has one of rabbit@`nodes` as its leader, or none; OSError or ValueError when the API
+    does not say.
     """
     host, port, _ = parse_target(target)
     path = "/api/queues?columns=leader,type&disable_stats=true&enable_queue_totals=true"
@@ -70,7 +70,8 @@ def leads(system: System, target: str, auth: str, nodes: "Collection[str]", *, t
     if status != 200 or not isinstance(queues, list):
         raise ValueError(f"GET {path} answers {status}")
     names = {f"rabbit@{node}" for node in nodes}
-    return any(queue.get("type") == "quorum" and queue.get("leader") in names for queue in _list(queues))
+    leaders = [str(queue.get("leader") or "") for queue in _list(queues) if queue.get("type") == "quorum"]
+    return any("@" not in leader or leader in names for leader in leaders)
 
 
 def judge(nodes: "list[dict[str, object]]", node: str, members: list[str]) -> tuple[list[str], list[str]]:
