@@ -26,10 +26,13 @@ READY = "completed with"
 """What a broker prints when it has booted ("completed with 3 plugins.")."""
 CAUSES = (
     ("no setting with that name", "wrong configuration"),
+    ("Error transforming datatype for", "wrong configuration"),
+    (" invalid, ", "wrong configuration"),
     ("advanced configuration file", "wrong configuration"),
     ("failed_to_prepare_configuration", "wrong configuration"),
     ("inconsistent_cluster", "the cluster and this node disagree whether it is a member: move its data folder away, "
      "and it joins anew without its old messages"),
+    ("could_not_start_listener", "no address of this node, or a port in use (ss -ltnp names by whom)"),
     ("enospc", "disk full, make room"),
     ("No space left", "disk full, make room"),
     ("eacces", "a file's owner or mode is wrong"),
@@ -63,10 +66,16 @@ class Broker:
         if self.name not in self._members:
             raise OcfError(INSTALLED, f"parameter members does not name this node, {self.name}")
         self.cookie()
-        for path in (values["data"], self.database.folder):
+        folder, user = self.database.folder, values["user"]
+        inside = [f"{folder}/{name}" for name in sorted(system.names(folder))]
+        for path in (values["data"], folder, values["log_dir"], *inside):
             access = system.access(path)
-            if access and access[0] != values["user"]:
-                raise OcfError(INSTALLED, f"{path} belongs to {access[0]}: chown -R {values['user']}: {path}")
+            if access and access[0] != user:
+                whole = folder if path in inside else path
+                raise OcfError(
+                    INSTALLED, f"{path} belongs to {access[0]}, so {user} cannot use it: chown -R {user}: {whole}"
+                )
+        self.database.check()
 
     def cookie(self) -> str:
         """A digest of the Erlang cookie; OcfError(INSTALLED) when there is none, or others can read it."""
@@ -79,7 +88,7 @@ class Broker:
         return hashlib.sha256(f"vimha:{text.strip()}".encode()).hexdigest()[:8]
 
     def check_ports(self) -> None:
-        """OcfError(GENERIC) when a stranger listens where the broker should."""
+        """OcfError(INSTALLED) when a stranger listens where the broker should."""
         host, _, port = self._values["amqp"].rpartition(":")
         for where in ((host, int(port)), (self._members[self.name], DIST_PORT)):
             try:
@@ -87,7 +96,7 @@ class Broker:
             except OSError:
                 continue
             raise OcfError(
-                GENERIC,
+                INSTALLED,
                 f"port in use: a process that this resource did not start listens at {where[0]}:{where[1]} "
                 "(ss -ltnp names it; a broker of the distribution's own: systemctl disable --now rabbitmq-server)",
             )

@@ -7,8 +7,18 @@ it: the folder of a node that had none, marked by a file beside it for as long a
 import re
 import shutil
 
+from resource_agents.ocf.agent import INSTALLED, OcfError
 from resource_agents.ocf.system import System
 
+TABLES = frozenset(("schema.DAT", "msg_stores", "quorum"))
+"""Any of these tells that there are data: the tables' own list, messages, quorum queues' logs."""
+RECORDS = {
+    "cluster_nodes.config": re.compile(r"\s*\{\s*\[.*rabbit@.*\],\s*\[.*\]\s*\}\.\s*", re.DOTALL),
+    "nodes_running_at_shutdown": re.compile(r"\s*\[.*\]\.\s*", re.DOTALL),
+}
+"""What a database knows of its cluster, and the Erlang term that each file holds (rabbit_node_monitor). RabbitMQ writes
+them in place, so that a loss of power may leave them empty.
+"""
 _ATOM = re.compile(r"'rabbit@([^']+)'|rabbit@([\w.]+)")
 
 
@@ -29,7 +39,26 @@ class Database:
 
     def blank(self) -> bool:
         """True when there is no database, or one that a join which did not end left behind."""
-        return self.joining() or not self.members()
+        return self.joining() or not (self.members() or self._filled())
+
+    def check(self) -> None:
+        """OcfError(INSTALLED) when there is a database whose records of its cluster are lost: without them it would be
+        taken for an empty one, or for the one that ran last.
+        """
+        if self.joining() or not self._filled():
+            return
+        for name, shape in RECORDS.items():
+            text = self._system.read(f"{self.folder}/{name}")
+            if text is None or not shape.fullmatch(text):
+                raise OcfError(
+                    INSTALLED,
+                    f"{'lost' if text is None else 'corrupt'}: {self.folder}/{name}; the messages beside it are not "
+                    f"touched. Where peers have them too, move {self.folder} away, and this node joins anew; else "
+                    "restore that file",
+                )
+
+    def _filled(self) -> bool:
+        return bool(TABLES & set(self._system.names(self.folder)))
 
     def members(self) -> frozenset[str]:
         """All nodes of the cluster that it belongs to; none when there is no database."""

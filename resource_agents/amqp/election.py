@@ -63,10 +63,7 @@ def decide(
     mine = seen[me]
     foreign = sorted(name for name, word in others.items() if word.cookie and word.cookie != mine.cookie)
     if foreign:
-        return Refuse(
-            f"the Erlang cookie differs from {', '.join(foreign)}'s: give all nodes of this site the same cookie file, "
-            "or, if these are two sites, see why they share a network"
-        )
+        return Refuse(strangers(", ".join(foreign)))
     starting = sorted(name for name, word in others.items() if word.phase in (JOIN, CLAIM))
     if starting:
         return Wait(f"{starting[0]} starts first")
@@ -75,6 +72,14 @@ def decide(
     if up or paused:
         return _follow(mine.ran, up, paused)
     return _begin(me, members, {me: mine, **others}, hopeful=hopeful, forced=forced)
+
+
+def strangers(names: str) -> str:
+    """Why this node has no part in a cluster with the nodes `names`."""
+    return (
+        f"the Erlang cookie differs from {names}'s: give all nodes of this site the same cookie file, or, if these are "
+        "two sites, see why they share a network"
+    )
 
 
 def confirmed(

@@ -8,7 +8,7 @@ Invariant: no client is served before the node is a member of the one cluster (e
 
 from resource_agents.amqp.broker import Broker
 from resource_agents.amqp.database import names
-from resource_agents.amqp.election import Begin, Join, confirmed, decide
+from resource_agents.amqp.election import Begin, Join, confirmed, decide, strangers
 from resource_agents.amqp.handshake import check
 from resource_agents.amqp.served import last, stamp
 from resource_agents.amqp.word import CLAIM, ELECT, JOIN, UP, Word, decode, encode
@@ -212,9 +212,12 @@ class Formation:
 
     def _check_reach(self, peer: str, said: str) -> None:
         """OcfError when a tool's answer says that it could not speak with the peer at all."""
-        for sign, told in (("rejected", "the Erlang cookies differ"), ("unable to perform", "it cannot be reached")):
-            if sign in said:
-                raise OcfError(GENERIC, f"rabbit@{peer}: {told}")
+        if "rejected" in said:
+            raise OcfError(INSTALLED, strangers(f"rabbit@{peer}"))
+        if "unable to perform" in said:
+            raise OcfError(
+                GENERIC, f"rabbit@{peer} cannot be reached: are ports 4369 and 25672 open between the cluster planes?"
+            )
 
     def _running(self) -> frozenset[str]:
         """Whom the VM that runs now sees; it is asked, for what is on disk may be old."""

@@ -1,9 +1,12 @@
 """Brokers on this host as if each had a node of its own: a network namespace, folders, and a fake attribute daemon."""
 
+import itertools
 import os
 import signal
 import sys
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ocf_calls import Answer, Resource, processes, wait_until
@@ -11,6 +14,8 @@ from ocf_calls import Answer, Resource, processes, wait_until
 from vimha.process import checked, run
 
 NETWORK = "10.99.7"
+NUMBERS = itertools.count(1)
+"""Tell this process's sites apart."""
 FAKE = Path(__file__).with_name("fake_attrd_updater.py")
 CONFIG = """listeners.tcp.1 = {address}:5672
 management.tcp.ip = 127.0.0.1
@@ -34,7 +39,7 @@ class Site:
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder = folder
-        self.tag = f"vhr{os.getpid() % 100000}"
+        self.tag = f"vhr{os.getpid() % 100000}x{next(NUMBERS)}"
         (folder / "attrd").mkdir()
         ip("netns", "add", f"{self.tag}-br")
         ip("-n", f"{self.tag}-br", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "stp_state", "0")
@@ -164,3 +169,28 @@ class Node:
         for script in (fake, enter):
             script.chmod(0o755)
         checked(run(["chown", "-R", "rabbitmq:", str(self.home)], timeout_s=10))
+
+
+@contextmanager
+def site_of(size: int) -> Iterator[Site]:
+    """A site in a folder that the broker's user may enter (pytest closes its own to others, again and again)."""
+    with tempfile.TemporaryDirectory(prefix="vimha-rabbit-") as name:
+        Path(name).chmod(0o755)
+        site = Site(Path(name), size)
+        try:
+            yield site
+        finally:
+            site.close()
+
+
+def failed(node: Node, **changed: str) -> tuple[int, str]:
+    """Code and reason of a start that fails: at once, or by its monitor and, after Pacemaker's recovery, again."""
+    answer = node("start", **changed)
+    if answer.code:
+        return answer.code, answer.reason
+    wait_until(lambda: node("monitor", **changed).code not in (0, 190), 60)
+    seen = node("monitor", **changed)
+    assert node("stop", **changed).code == 0
+    again = node("start", **changed)
+    assert node("stop", **changed).code == 0
+    return (again.code, again.reason) if again.code else (seen.code, seen.reason)

@@ -5,66 +5,32 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from ocf_calls import wait_until
-from rabbit_nodes import Node, Site
+from rabbit_nodes import Node, Site, failed, site_of
 
 pytestmark = [pytest.mark.agents, pytest.mark.usefixtures("installed")]
 
 
-@pytest.fixture(scope="module")
-def open_folder() -> Iterator[Path]:
-    """One that the broker's user may enter (pytest closes its own to others, again and again)."""
-    with tempfile.TemporaryDirectory(prefix="vimha-rabbit-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
 @pytest.fixture
-def node(installed: None, open_folder: Path) -> Iterator[Node]:
+def node(installed: None) -> Iterator[Node]:
     """The only member of its site, not started."""
-    with sites(open_folder, 1) as site:
+    with site_of(1) as site:
         yield site.nodes[0]
 
 
 @pytest.fixture(scope="module")
-def site(installed: None, open_folder: Path) -> Iterator[Site]:
+def site(installed: None) -> Iterator[Site]:
     """Three members that have formed their cluster; each test leaves them all up."""
-    with sites(open_folder, 3) as site:
+    with site_of(3) as site:
         for node in site.nodes:
             assert node("start").code == 0
         for node in site.nodes:
             node.up(180)
         yield site
-
-
-@contextmanager
-def sites(folder: Path, size: int) -> Iterator[Site]:
-    place = Path(tempfile.mkdtemp(dir=folder))
-    place.chmod(0o755)
-    site = Site(place, size)
-    try:
-        yield site
-    finally:
-        site.close()
-
-
-def failed(node: Node) -> tuple[int, str]:
-    """Code and reason of a start that fails: at once, or by its monitor and, after Pacemaker's recovery, again."""
-    answer = node("start")
-    if answer.code:
-        return answer.code, answer.reason
-    wait_until(lambda: node("monitor").code not in (0, 190), 60)
-    seen = node("monitor")
-    assert node("stop").code == 0
-    again = node("start")
-    assert node("stop").code == 0
-    return (again.code, again.reason) if again.code else (seen.code, seen.reason)
 
 
 def test_a_life(node: Node) -> None:
@@ -118,67 +84,6 @@ def test_a_start_right_after_a_stop_that_was_cut_short(node: Node) -> None:
     assert node.pid() != old
 
 
-@pytest.mark.parametrize("port", [5672, 25672])
-def test_a_port_in_use(node: Node, port: int) -> None:
-    code = (
-        f"import socket, time; s = socket.create_server(('{node.address}', {port})); print(flush=True); time.sleep(99)"
-    )
-    argv = ["ip", "netns", "exec", node.space, "/usr/bin/python3", "-c", code]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as stranger:
-        assert stranger.stdout
-        stranger.stdout.readline()
-        code_, reason = failed(node)
-        stranger.kill()
-    assert code_ == 1
-    assert reason.startswith(
-        f"port in use: a process that this resource did not start listens at {node.address}:{port}"
-    )
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "reason"),
-    [("etc/rabbitmq.conf", "no.such.option = 1\n", "wrong configuration: .*no.such.option"),
-     ("etc/advanced.config", "[{broken\n", "wrong configuration: "),
-     ("cookie", "", "Erlang cookie .* cannot be read: copy the site's own")],
-)  # fmt: skip
-def test_bad_files(node: Node, file: str, text: str, reason: str) -> None:
-    (node.folder / file).write_text(text)
-    code, told = failed(node)
-    assert code == 5
-    assert re.match(reason, told)
-    assert not node.database.exists()
-
-
-@pytest.mark.parametrize(
-    ("changed", "code", "reason"),
-    [({"binary": "/usr/sbin/none"}, 5, "/usr/sbin/none is not installed"),
-     ({"user": "nobody-here"}, 5, "user nobody-here does not exist"),
-     ({"config_dir": "/nowhere"}, 5, "configuration /nowhere/rabbitmq.conf cannot be read"),
-     ({"CRM_meta_on_node": "x"}, 5, "parameter members does not name this node, x"),
-     ({"members": "n1"}, 6, "parameter members: 'n1' is not NAME=IPv4-ADDRESS"),
-     ({"amqp": "n1:5672"}, 6, "parameter amqp: 'n1:5672' has no numeric address"),
-     ({"data": "mnesia"}, 6, "parameter data='mnesia' is not an absolute path")],
-)  # fmt: skip
-def test_bad_parameters(node: Node, changed: dict[str, str], code: int, reason: str) -> None:
-    answer = node("start", **changed)
-    assert answer.code == code
-    assert answer.reason.startswith(reason)
-    assert node("stop", **changed).code == 0
-    assert node.resource.probe(**changed) == 7
-
-
-def test_a_cookie_that_others_can_read_and_a_folder_that_is_not_the_brokers(node: Node) -> None:
-    cookie = node.folder / "cookie"
-    cookie.chmod(0o644)
-    answer = node("start")
-    assert (answer.code, answer.reason) == (5, f"Erlang cookie {cookie} has mode 0644: chmod 0600 {cookie}")
-    cookie.chmod(0o600)
-    (node.home / "mnesia").mkdir()
-    answer = node("start")
-    assert answer.code == 5
-    assert answer.reason == f"{node.home}/mnesia belongs to root: chown -R rabbitmq: {node.home}/mnesia"
-
-
 @pytest.mark.soak
 def test_a_cluster_is_formed(site: Site) -> None:
     assert site.nodes[0].running() == {"n1", "n2", "n3"}
@@ -219,8 +124,8 @@ def test_another_sites_broker_in_the_place_of_a_peer_is_not_joined(site: Site) -
     original = words.read_text()
     words.write_text(original.replace(digest[1], mine))
     code, reason = failed(node)
-    assert code == 1
-    assert "rabbit@n1: " in reason or "rabbit@n2: " in reason
+    assert code == 5
+    assert re.match(r"the Erlang cookie differs from rabbit@n[12]'s: give all nodes of this site the same", reason)
     assert not (node.database / "cluster_nodes.config").exists()
     node("stop")
     (node.folder / "cookie").write_text("A-COOKIE-OF-THE-TESTS")
