@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ocf_calls import wait_until
 
-FIT, UNFIT, SILENT = "fit", "unfit", "silent"
+FIT, UNFIT, SILENT, FULL = "fit", "unfit", "silent", "full"
+"""FULL: it lacks nothing but room, so it is fit for the last resort alone."""
 ANSWERS = {FIT: b"HTTP/1.1 200 OK\r\n", UNFIT: b"HTTP/1.1 503 Initialized (0)\r\n"}
 END = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -76,6 +77,8 @@ class FakeMember:
         with contextlib.suppress(OSError), peer:
             asker = peer.recv(4096).lower().partition(b"host: ")[2].split(b"\r")[0].decode()
             health = self.script.pop(0) if self.script and asker == "database" else self.health
+            if health == FULL:
+                health = FIT if asker == "database-any" else UNFIT
             self.checks.append((asker, health))
             while health == SILENT:
                 if not peer.recv(1):

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from fake_members import FIT, SILENT, UNFIT, Client, FakeMember, Haproxy, session
+from fake_members import FIT, FULL, SILENT, UNFIT, Client, FakeMember, Haproxy, session
 from ocf_calls import free_port, wait_until
 
 from vimha.process import run
@@ -108,6 +108,20 @@ def test_the_writers_sessions_are_closed_when_it_is_unfit_and_go_on_elsewhere(fr
         front.lose("c1")
         wait_until(lambda: not before.open())
     assert front.writes_to() == "c2"
+
+
+def test_when_no_member_has_room_clients_get_one_that_answers(front: Front) -> None:
+    for name in MEMBERS:
+        front.lose(name, FULL)
+    assert [front.writes_to() for _ in range(3)] == ["c1"] * 3
+    with session(VIP, front.reader) as reader:
+        assert (reader.member, reader.open()) == ("c1", True)
+    front.bring_back("c2")
+    assert front.writes_to() == "c2"
+    front.lose("c2", FULL)
+    front.lose("c1")
+    wait_until(lambda: front.haproxy.states("database-any")["c1"] == "DOWN")
+    assert front.writes_to() in ("c2", "c3"), "one that lacks more than room gets nobody"
 
 
 def test_the_writer_does_not_fail_back(front: Front) -> None:
