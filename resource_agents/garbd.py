@@ -34,6 +34,18 @@ GROUP_PORT = 4567
 ESTABLISHED = "01"
 """A TCP connection's state in /proc/net/tcp (include/net/tcp_states.h)."""
 LOG_TAIL = 16384
+CAUSES = (
+    ("Unrecognized parameter", CONFIGURED, "parameter options is wrong"),
+    ("Bad value", CONFIGURED, "parameter options is wrong"),
+    ("Invalid value", CONFIGURED, "parameter options is wrong"),
+    (
+        "Address already in use",
+        INSTALLED,
+        "port in use, ss -ltnp names by whom (a Galera member needs no arbitrator beside)",
+    ),
+    ("for appending", INSTALLED, "the log is in a folder that is not garbd's user's"),
+)
+"""What in garbd's log will not pass by itself: what the parameters say is wrong everywhere, the rest on this node."""
 
 
 class Garbd(Agent):
@@ -81,6 +93,8 @@ class Garbd(Agent):
         self.daemon = Daemon(system, self._command(), pid_file)
         self.output = pid_file.removesuffix(".pid") + ".out"
         self.waiting_file = pid_file.removesuffix(".pid") + ".waiting"
+        self.log_size = 0
+        """What the log held before garbd was started by this action: earlier runs' words."""
         self.attribute = Attribute(system, self.values["attribute"], private=True)
 
     def start(self) -> int:
@@ -139,10 +153,18 @@ class Garbd(Agent):
         self.need_binary(self.values["binary"])
         if self.values["user"] and not self.system.user_exists(self.values["user"]):
             raise OcfError(INSTALLED, f"user {self.values['user']} does not exist on this node")
+        user, folder = self.values["user"], self.values["workdir"]
+        access = self.system.access(folder)
+        if user and access and access[0] != user:
+            raise OcfError(
+                INSTALLED,
+                f"workdir {folder} is {access[0]}'s, so {user} cannot keep its last view there: chown {user}: {folder}",
+            )
 
     def _launch(self) -> None:
         for folder in (self.values["workdir"], self.values["log"].rpartition("/")[0]):
             self.system.own_folder(folder, self.values["user"])
+        self.log_size = self.system.size(self.values["log"])
         self.daemon.record(self.system.spawn(self._command(), self.values["user"], self.output))
 
     def _report(self) -> str:
@@ -162,8 +184,9 @@ class Garbd(Agent):
         return any(connected(self.system.read(f"/proc/net/{name}") or "") for name in ("tcp", "tcp6"))
 
     def _complaint(self) -> OcfError:
-        text = self.system.tail(self.output, LOG_TAIL) + self.system.tail(self.values["log"], LOG_TAIL)
-        return OcfError(GENERIC, f"it ended as it started: {last_words(text.splitlines())}")
+        written = self.system.size(self.values["log"]) - self.log_size
+        text = self.system.tail(self.output, LOG_TAIL) + self.system.tail(self.values["log"], min(written, LOG_TAIL))
+        return failure(text.splitlines())
 
 
 def connected(table: str) -> bool:
@@ -175,10 +198,14 @@ def connected(table: str) -> bool:
     )
 
 
-def last_words(lines: "Iterable[str]") -> str:
-    """What garbd complained of last, in its log or on its output."""
+def failure(lines: "Iterable[str]") -> OcfError:
+    """What garbd complained of, in its log or on its output, as an error; GENERIC when the cause may pass by itself."""
     said = [line.strip() for line in lines if any(sign in line for sign in ("ERROR", "FATAL", "error"))]
-    return said[-1] if said else "it gave no reason"
+    said = [line.partition(": ")[2] if line[:2].isdecimal() else line for line in said]
+    for sign, code, remedy in CAUSES:
+        if hit := next((line for line in said if sign in line), ""):
+            return OcfError(code, f"{remedy}: {hit}")
+    return OcfError(GENERIC, f"it ended as it started: {said[-1] if said else 'it gave no reason'}")
 
 
 AGENT = Garbd

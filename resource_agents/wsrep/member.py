@@ -42,6 +42,7 @@ CAUSES = (
     ("system error number 13 ", OWNER),
     ("Failed to load wsrep library", "wsrep_provider cannot be loaded, install galera-4"),
     ("Unrecognized parameter", "wrong configuration, wsrep_provider_options"),
+    ("Bad value", "wrong configuration, wsrep_provider_options"),
     ("WSREP: Invalid value", "wrong configuration, wsrep_provider_options"),
     ("Failed to initialize wsrep provider", "wrong configuration, wsrep_provider_options"),
     ('Errcode: 2 "No such file', "wrong configuration, what it names is not there"),

@@ -93,10 +93,16 @@ def test_killed_frozen_and_stopped(pair: Nodes) -> None:
     [({"binary": "/usr/bin/no-garbd"}, 5, "/usr/bin/no-garbd is not installed"),
      ({"user": "nobody-at-all"}, 5, "user nobody-at-all does not exist"),
      ({"address": "gcomm://"}, 6, "parameter address='gcomm://' is not gcomm:// and the members' addresses"),
-     ({"options": "evs.no_such=PT1S"}, 1, "it ended as it started: ")],
+     ({"options": "evs.no_such=PT1S"}, 6, "parameter options is wrong: Unrecognized parameter 'evs.no_such'"),
+     ({"options": "evs.suspect_timeout=soon"}, 6,
+      "parameter options is wrong: failed to open gcomm backend connection: 22: Bad value 'soon' for parameter"),
+     ({"workdir": "/root"}, 5,
+      "workdir /root is root's, so nobody cannot keep its last view there: chown nobody: /root"),
+     ({"log": "/root/garbd.log"}, 5, "the log is in a folder that is not garbd's user's: ")],
 )  # fmt: skip
 def test_what_cannot_start(pair: Nodes, changed: dict[str, str], code: int, reason: str) -> None:
     agent = arbiter(pair).agent
+    assert agent("stop").code == 0
     answer = agent("start", **changed)
     assert answer.code == code, answer
     assert answer.reason.startswith(reason)

@@ -207,6 +207,8 @@ def test_a_datadir_that_is_not_there(member: Resource) -> None:
       "wrong configuration, wsrep_provider_options: WSREP: Unrecognized parameter 'evs.no_such'"),
      ("gcache.size=16M", "gcache.size=lots",
       "wrong configuration, wsrep_provider_options: WSREP: Invalid value 'lots'"),
+     ("gcache.size=16M", "evs.suspect_timeout=soon",
+      "wrong configuration, wsrep_provider_options: WSREP: failed to open gcomm backend connection: 22: Bad value"),
      ("libgalera_smm.so", "libnone.so", "wsrep_provider cannot be loaded, install galera-4: "),
      ("tmpdir = ", "tmpdir = /nowhere", "wrong configuration, what it names is not there: ")],
 )  # fmt: skip
