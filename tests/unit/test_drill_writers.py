@@ -93,10 +93,10 @@ def broker(code: int, answer: str) -> Any:
 
 
 def test_the_leader_of_the_drills_queue_is_found_past_a_broker_that_is_down() -> None:
-    runners = {"c1": broker(69, ""), "c2": broker(0, "name\nother\n"), "c3": broker(0, "name\nvimha-drill\n")}
-    assert Messaging(Front("10.0.0.1", 5672), runners).leader() == "c3"
+    runners = {"c1": broker(69, ""), "c2": broker(0, "name\nother\n"), "c3": broker(0, "name\nvimha-drill-1\n")}
+    assert Messaging(Front("10.0.0.1", 5672), runners).leader("vimha-drill-1") == "c3"
     with pytest.raises(VimhaError, match="no broker leads"):
-        Messaging(Front("10.0.0.1", 5672), {"c1": broker(69, "")}).leader()
+        Messaging(Front("10.0.0.1", 5672), {"c1": broker(69, "")}).leader("vimha-drill-1")
 
 
 def members(*states: str) -> dict[str, Any]:

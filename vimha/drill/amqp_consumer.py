@@ -1,6 +1,6 @@
 """The broker's consuming client of a drill: writes down every message that it gets, then acknowledges it.
 
-A process of its own (`python -m vimha.drill.amqp_consumer`) in the client's network namespace. It begins with an empty
+A process of its own (`python -m vimha.drill.amqp_consumer`) in the client's network namespace. It begins with a new
 queue, says `{"ready": true}`, then `{"consumed": id}` per delivery. Invariant: a message is written down before it is
 acknowledged, so none can be consumed unseen; the queue is made once, before the first message, so that one which the
 brokers lose stays lost.
@@ -16,7 +16,7 @@ from typing import Any
 from pika.exceptions import AMQPError
 
 from vimha.drill import amqp_link
-from vimha.drill.amqp_link import QUEUE, Link, Order
+from vimha.drill.amqp_link import Link, Order
 from vimha.drill.recorder import told_to_stop
 
 PREFETCH = 100
@@ -36,11 +36,11 @@ class Consumer:
         self._heard = 0.0
 
     async def begin(self) -> None:
-        """Make the queue, empty; try until the brokers let us."""
+        """Make the queue; try until the brokers let us."""
         while True:
             try:
                 link = await amqp_link.connect(self._order)
-                await amqp_link.make_queue(link)
+                await amqp_link.make_queue(link, self._order.queue)
             except OSError:
                 await asyncio.sleep(PAUSE_S)
                 continue
@@ -65,7 +65,7 @@ class Consumer:
         self._heard = self._clock()
         try:
             link.channel.basic_qos(prefetch_count=PREFETCH)
-            link.channel.basic_consume(QUEUE, lambda *delivery: self._take(link, *delivery))
+            link.channel.basic_consume(self._order.queue, lambda *delivery: self._take(link, *delivery))
         except AMQPError:
             return
         while not link.lost.done() and self._clock() < self._heard + SILENCE_S:

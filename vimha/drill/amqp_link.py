@@ -23,20 +23,27 @@ ANSWER_S = 5.0
 """How long the broker's answer to a declaration is waited for: it asks its peers."""
 HEARTBEAT_S = 2
 """The broker gives a client up after two of these and delivers again what that had not acknowledged."""
-QUEUE = "vimha-drill"
-QUORUM = {"x-queue-type": "quorum"}
+QUEUES = "vimha-drill-"
+"""How the names of all drills' queues begin."""
+QUORUM = {"x-queue-type": "quorum", "x-expires": 600_000}
+"""Replicated, and gone 10 min after the last client of a drill that could not delete it."""
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 """Losing its broker is what this client is for; what came of it is in its records."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """Where and as whom to connect. `password_file` has mode 0600; the password never is an argument."""
+    """Where and as whom to connect, and the round's queue, which has a name of its own: a broker that was down when a
+    queue was deleted has the old one's replica in the way of a new one of that name.
+
+    `password_file` has mode 0600; the password never is an argument.
+    """
 
     address: str
     port: int
     user: str
     password_file: str
+    queue: str
 
 
 @dataclass
@@ -92,10 +99,9 @@ async def connect(order: Order) -> Link:
     return Link(connection, channel, lost)
 
 
-async def make_queue(link: Link) -> None:
-    """Make the drill's quorum queue, empty, whatever is there; OSError when the broker will not."""
-    await answered(link, lambda done: link.channel.queue_delete(QUEUE, callback=done))
-    await answered(link, lambda done: link.channel.queue_declare(QUEUE, durable=True, arguments=QUORUM, callback=done))
+async def make_queue(link: Link, queue: str) -> None:
+    """Make the drill's quorum queue; OSError when the broker will not."""
+    await answered(link, lambda done: link.channel.queue_declare(queue, durable=True, arguments=QUORUM, callback=done))
 
 
 async def answered(link: Link, call: Any, timeout_s: float = ANSWER_S) -> None:

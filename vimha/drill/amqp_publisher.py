@@ -19,7 +19,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from vimha.drill import amqp_link
-from vimha.drill.amqp_link import QUEUE, Link, Order
+from vimha.drill.amqp_link import Link, Order
 from vimha.drill.ledger import Outcome, Write
 from vimha.drill.recorder import told_to_stop
 
@@ -87,7 +87,7 @@ class Publisher:
             return
         properties = pika.BasicProperties(delivery_mode=PERSISTENT)
         try:
-            link.channel.basic_publish("", QUEUE, str(self._number).encode(), properties)
+            link.channel.basic_publish("", self._order.queue, str(self._number).encode(), properties)
         except AMQPError as error:
             self._finish(self._number, "unsent", str(error) or repr(error))
             return

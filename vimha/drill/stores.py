@@ -9,11 +9,11 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vimha.drill.amqp_link import QUEUE, Order
+from vimha.drill.amqp_link import QUEUES
 from vimha.drill.ledger import Audit, Ledger, Member, audit_messages, audit_rows
 from vimha.drill.outage import Attempt
 from vimha.drill.recorder import Recorder
@@ -172,9 +172,8 @@ class DatabaseBooks:
             ]
             raise VimhaError(f"the database is not whole before the fault: {', '.join(told)}", "See vimha status.")
         self._uuid = next(iter(members.values())).uuid
-        order = asdict(_order(self._database.front, password, self._work / "sql.password"))
-        log = self._work / "sql"
-        self._writer = Recorder("vimha.drill.sql_writer", [json.dumps(order)], log, self._netns)
+        order = json.dumps(_order(self._database.front, password, self._work / "sql.password"))
+        self._writer = Recorder("vimha.drill.sql_writer", [order], self._work / "sql", self._netns)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -212,8 +211,8 @@ class Messaging:
         return MessagingBooks(self, netns, work)
 
     def account(self, password: str) -> None:
-        """Make the drill's account anew, which may touch the drill's queue alone; VimhaError when no broker does."""
-        queue = rf"^({QUEUE}|amq\.default)$"
+        """Make the drill's account anew, which may touch drills' queues alone; VimhaError when no broker does."""
+        queue = rf"^({QUEUES}[0-9a-f]+|amq\.default)$"
 
         def make(node: str, runner: Runner) -> str:
             control(runner, node, "delete_user", ACCOUNT)
@@ -222,13 +221,28 @@ class Messaging:
 
         first_to_answer(self.runners, make)
 
-    def leader(self) -> str:
-        """The node that leads the drill's queue; VimhaError when there is none."""
+    def leader(self, queue: str) -> str:
+        """The node that leads `queue`; VimhaError when there is none."""
         for node, runner in self.runners.items():
             with suppress(VimhaError):  # a broker that is down leads nothing
-                if leads(runner, node):
+                if leads(runner, node, queue):
                     return node
-        raise VimhaError(f"no broker leads the queue {QUEUE}")
+        raise VimhaError(f"no broker leads the queue {queue}")
+
+    def critical(self) -> str:
+        """A node without which a quorum queue would have no majority; empty when every queue has all its replicas."""
+        for node, runner in self.runners.items():
+            check = ["rabbitmq-queues", "--quiet", f"--node=rabbit@{node}", "check_if_node_is_quorum_critical"]
+            if not runner(check, timeout_s=COMMAND_S).ok:
+                return node
+        return ""
+
+    def delete(self, queue: str) -> None:
+        """Delete `queue`, if a broker answers; it expires in the end."""
+        with suppress(VimhaError):
+            first_to_answer(
+                self.runners, lambda node, runner: checked(control(runner, node, "delete_queue", queue)).out
+            )
 
 
 def lacking(site: Site, node: str, runner: Runner) -> str:
@@ -248,11 +262,11 @@ def control(runner: Runner, node: str, *words: str, stdin: str = "") -> Result:
     return runner(["rabbitmqctl", "--quiet", f"--node=rabbit@{node}", *words], stdin=stdin, timeout_s=COMMAND_S)
 
 
-def leads(runner: Runner, node: str) -> bool:
-    """Does the broker of `node` lead the drill's queue? Only local queues are asked for: for others every broker would
+def leads(runner: Runner, node: str, queue: str) -> bool:
+    """Does the broker of `node` lead `queue`? Only local queues are asked for: for others every broker would
     have to reach rabbitmqctl, which hangs while one of them cannot.
     """
-    return QUEUE in checked(control(runner, node, "list_queues", "--local", "name")).out.split()
+    return queue in checked(control(runner, node, "list_queues", "--local", "name")).out.split()
 
 
 class MessagingBooks:
@@ -260,6 +274,7 @@ class MessagingBooks:
 
     def __init__(self, messaging: Messaging, netns: str, work: Path) -> None:
         self._messaging, self._netns, self._work = messaging, netns, work
+        self._queue = QUEUES + secrets.token_hex(4)
         self._ledger = Ledger()
         self._consumed: set[int] = set()
         self._ready = False
@@ -268,7 +283,8 @@ class MessagingBooks:
     def __enter__(self) -> "MessagingBooks":
         password = secrets.token_hex(16)
         self._messaging.account(password)
-        order = json.dumps(asdict(_order(self._messaging.front, password, self._work / "amqp.password")))
+        known = _order(self._messaging.front, password, self._work / "amqp.password")
+        order = json.dumps({**known, "queue": self._queue})
         with ExitStack() as stack:
             self._consumer = self._start("vimha.drill.amqp_consumer", order, "consumer", stack)
             end = time.monotonic() + BEGIN_S
@@ -277,6 +293,7 @@ class MessagingBooks:
                     raise VimhaError("the drill's queue could not be made", "See vimha status for the brokers.")
                 time.sleep(POLL_S)
                 self._consume()
+            self._whole()
             self._publisher = self._start("vimha.drill.amqp_publisher", order, "publisher", stack)
             self._stack = stack.pop_all()
         return self
@@ -291,7 +308,7 @@ class MessagingBooks:
         return {"messaging amqp": self._ledger.attempts}
 
     def serving(self) -> str:
-        return self._messaging.leader()
+        return self._messaging.leader(self._queue)
 
     def settle(self) -> Audit:
         self._publisher.stop()
@@ -299,6 +316,7 @@ class MessagingBooks:
         while True:
             self.read()
             if self._ledger.acknowledged <= self._consumed or time.monotonic() > end:
+                self._messaging.delete(self._queue)
                 return audit_messages(self._ledger, self._consumed)
             time.sleep(POLL_S)
 
@@ -311,7 +329,16 @@ class MessagingBooks:
             if "consumed" in record:
                 self._consumed.add(record["consumed"])
 
+    def _whole(self) -> None:
+        """Wait until the queue has all its replicas: without, one broker's death is two."""
+        end = time.monotonic() + BEGIN_S
+        while node := self._messaging.critical():
+            if time.monotonic() > end:
+                raise VimhaError(f"a queue would lose its majority with {node}", "See rabbitmq-queues quorum_status.")
+            time.sleep(POLL_S)
 
-def _order(front: Front, password: str, file: Path) -> Order:
+
+def _order(front: Front, password: str, file: Path) -> dict[str, str | int]:
+    """What every writer is told: where to connect and as whom."""
     write_atomic(file, password + "\n", 0o600)
-    return Order(front.address, front.port, ACCOUNT, str(file))
+    return {"address": front.address, "port": front.port, "user": ACCOUNT, "password_file": str(file)}
