@@ -35,7 +35,8 @@ STATES = 0xFFF & ~(1 << LISTEN | 1 << TIME_WAIT | 1 << CLOSE)
 
 class Connections:
     """A broker's connections on its own IPv4 `address`: the clients of its port `amqp`, and its peers in Erlang's
-    distribution (its own tools come that way too, and are none). Each is known by what the kernel calls it; no two ever have the same name.
+    distribution (its own tools come that way too, and are none). Each is known by what the kernel calls it; no two ever
+    have the same name.
     """
 
     def __init__(self, address: str, amqp: int, distribution: int) -> None:
