@@ -22,6 +22,8 @@ TAIL = 65536
 CALM = "+sbwt none +sbwtdcpu none +sbwtdio none"
 """Erlang's schedulers do not spin while they wait (erl(1)): a control node's cores are for all of its services, and a
 broker that comes back took them from those that had just taken over. RabbitMQ's runtime guide advises it for such."""
+ACCEPTORS = 10
+"""RabbitMQ's own default (num_acceptors.tcp)."""
 READY = "completed with"
 """What a broker prints when it has booted ("completed with 3 plugins.")."""
 CAUSES = (
@@ -112,18 +114,31 @@ class Broker:
         self._place_cookie()
 
     def launch(self, *, beside: str = "") -> None:
-        """Start the VM. With `beside`: join that member, without any listener for clients and without plugins."""
+        """Start the VM. With `beside`: join that member, without any listener for clients; see `open`."""
         user = self._values["user"]
         changed = {}
         if beside:
-            self._share("join.conf", join_config(beside))
-            changed = {"RABBITMQ_CONFIG_FILE": f"{self._run}/join.conf", "RABBITMQ_ENABLED_PLUGINS_FILE": "/dev/null"}
+            self._share("join.conf", join_config(self._configured(), beside))
+            changed = {"RABBITMQ_CONFIG_FILE": f"{self._run}/join.conf"}
         argv = [ENV, *self._environment(changed), self._values["binary"], *self._tail]
         self.daemon.record(self._system.spawn(argv, user, self.output))
 
     def booted(self) -> bool:
         """True when the VM that was launched last has said that it is ready."""
         return READY in self._system.tail(self.output, TAIL)
+
+    def open(self, deadline: Deadline) -> bool:
+        """Listen for clients, in a VM that was launched without; False when a boot has to do that: the configuration
+        has listeners that are not the agent's own (TLS).
+        """
+        if any(line.startswith("listeners.") and not line.startswith("listeners.tcp.") for line in self._configured()):
+            return False
+        host, _, port = self._values["amqp"].rpartition(":")
+        call = f'rabbit_networking:start_tcp_listener({{"{host}", {int(port)}}}, {ACCEPTORS}).'
+        code, said = self.ctl(deadline, "eval", call)
+        if code or "ok" not in said:
+            raise failure(said, f"its listener {host}:{port} cannot be opened")
+        return True
 
     def progress(self) -> int:
         """Grows as long as the VM has something to say."""
@@ -163,6 +178,10 @@ class Broker:
         }
         return [f"{name}={value}" for name, value in {**known, **changed}.items()]
 
+    def _configured(self) -> list[str]:
+        """The lines of rabbitmq.conf."""
+        return (self._system.read(f"{self._values['config_dir']}/rabbitmq.conf") or "").splitlines()
+
     def _share(self, name: str, text: str) -> None:
         """Write a file of ours that the broker's user is to read, whatever umask we were given."""
         self._system.write(f"{self._run}/{name}", text)
@@ -189,13 +208,14 @@ def inetrc(members: dict[str, str]) -> str:
     return "\n".join(["{lookup, [file, native]}.", *lines, ""])
 
 
-def join_config(peer: str) -> str:
-    """The configuration with which a node joins `peer`: nobody is served before the agent has looked who it joined."""
-    return (
-        "listeners.tcp = none\ncluster_formation.peer_discovery_backend = classic_config\n"
-        f"cluster_formation.classic_config.nodes.1 = rabbit@{peer}\n"
-        "cluster_formation.discovery_retry_limit = 3\ncluster_formation.discovery_retry_interval = 500\n"
-    )
+def join_config(lines: list[str], peer: str) -> str:
+    """rabbitmq.conf as a node joins `peer` with it: nobody is served before the agent has looked whom it joined."""
+    kept = [line for line in lines if not line.startswith(("listeners.", "cluster_formation."))]
+    return "\n".join([
+        *kept, "listeners.tcp = none", "cluster_formation.peer_discovery_backend = classic_config",
+        f"cluster_formation.classic_config.nodes.1 = rabbit@{peer}", "cluster_formation.discovery_retry_limit = 3",
+        "cluster_formation.discovery_retry_interval = 500", "",
+    ])  # fmt: skip
 
 
 def failure(said: str, what: str) -> OcfError:

@@ -174,19 +174,26 @@ class Formation:
         """Do what was decided; OcfError when the broker does not come up by it."""
         deadline = self._deadline(BOOT_S)
         if isinstance(decision, Join):
-            self._prove(decision.peer, deadline)
+            self._join(decision.peer, deadline)
+        else:
+            self._boot(decision, deadline)
+        self._await_boot(deadline, self._greets)
+        if self._broker.database.joining():
+            self._broker.database.end_join()
+
+    def _boot(self, decision: Decision, deadline: Deadline) -> None:
+        """Start the VM as it is configured."""
         if isinstance(decision, Begin) and decision.force and not self._broker.database.blank():
             code, said = self._broker.ctl(self._deadline(TOOL_S), "force_boot")
             if code:
                 raise OcfError(GENERIC, f"rabbitmqctl force_boot: {' '.join(said.split())[:300]}")
         self._tell(DEGRADED, f"boots: {decision.reason}")
         self._broker.launch()
-        self._await_boot(deadline, self._greets)
-        if self._broker.database.joining():
-            self._broker.database.end_join()
 
-    def _prove(self, peer: str, deadline: Deadline) -> None:
-        """Become a member beside `peer` while nobody is served; OcfError when RabbitMQ made a cluster of its own."""
+    def _join(self, peer: str, deadline: Deadline) -> None:
+        """Become a member beside `peer` while nobody is served, then serve; OcfError when RabbitMQ made a cluster of
+        its own. The VM is not stopped in between if that can be: were `peer` the only other member, it would pause.
+        """
         database = self._broker.database
         blank = database.blank()
         if blank:
@@ -202,18 +209,27 @@ class Formation:
         self._broker.launch(beside=peer)
         self._await_boot(deadline, self._broker.booted)
         beside = database.members() if blank else self._running()
-        self._broker.daemon.stop(OLD_S, self._deadline(OLD_S * 2))
         if peer not in beside:
+            self._broker.daemon.stop(OLD_S, self._deadline(OLD_S * 2))
             raise OcfError(
                 GENERIC,
                 f"did not become a member beside {peer}: is the network between the cluster planes open (4369, 25672), "
                 "and the Erlang cookie the same? Nothing was served meanwhile",
             )
+        self._tell(DEGRADED, f"joined {peer}, opens its port")
+        if not self._broker.open(self._deadline(TOOL_S)):
+            self._broker.daemon.stop(OLD_S, self._deadline(OLD_S * 2))
+            self._broker.launch()
 
     def _check_reach(self, peer: str, said: str) -> None:
         """OcfError when a tool's answer says that it could not speak with the peer at all."""
         if "rejected" in said:
             raise OcfError(INSTALLED, strangers(f"rabbit@{peer}"))
+        if "distribution failed" in said:
+            raise OcfError(
+                GENERIC,
+                f"rabbit@{peer} does not let this node in: it hangs, or is another site's broker (its Erlang cookie)",
+            )
         if "unable to perform" in said:
             raise OcfError(
                 GENERIC, f"rabbit@{peer} cannot be reached: are ports 4369 and 25672 open between the cluster planes?"
