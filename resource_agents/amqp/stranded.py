@@ -19,6 +19,8 @@ LOOK_S = 0.25
 """How often the connections to the peers are looked at."""
 HURRY_S = 0.1
 """The same while leaders are elected."""
+RECORD_S = 0.3
+"""How much later than its election a leader stands in its queue's record on a busy node (0.1 s was too short once)."""
 BASE_S = 1.0
 """How often all connections are noted: a client that is so much older than a peer's end is no stranded one."""
 ELECTION_S = 1.0
@@ -42,8 +44,10 @@ class Stranded:
         self._noted_at = float("-inf")
         self._lost: dict[str, float] = {}
         """The peers that ended, and when."""
-        self._settled: frozenset[bytes] | None = None
-        """The clients that there were when all queues had leaders again."""
+        self._settled_at: float | None = None
+        """When all queues were first seen with leaders again."""
+        self._came: frozenset[bytes] = frozenset()
+        """The clients at the last look: one that is there at two is no agent's handshake."""
 
     def look(self) -> float:
         """One look; how many seconds the next one may wait."""
@@ -53,23 +57,22 @@ class Stranded:
         clients, peers = self._connections.all()
         ended = set(self._peers.values()) - set(peers.values())
         self._peers = peers
+        came, self._came = self._came, clients
         if ended:
             self._lost |= dict.fromkeys(ended, now)
-            self._settled = None
-        elif self._settled is not None:
-            self._free((self._settled & clients) - self._clients)
-        elif self._lost and now > max(self._lost.values()) + PATIENCE_S:
-            self._lost = {}
-        elif self._lost and not self._electing(now):
-            self._settled = clients
+            self._settled_at = None
         elif not self._lost:
             self._clients, self._noted_at = clients, now
+        elif self._settled_at is not None and now > self._settled_at + RECORD_S:
+            self._free((came & clients) - self._clients)
+        elif self._settled_at is None and now > max(self._lost.values()) + PATIENCE_S:
+            self._lost = {}
+        elif self._settled_at is None and not self._electing(now):
+            self._settled_at = now
         return HURRY_S if self._lost else LOOK_S
 
     def _electing(self, now: float) -> bool:
-        """Whether a queue is still led by one that ended. A client that was about to publish as the last leader was
-        recorded is there at the look after that.
-        """
+        """Whether a queue is still led by one that ended, or by none."""
         gone = [address for address in self._lost if address not in self._peers.values()]
         try:
             return bool(gone) and self._led(gone)
@@ -81,4 +84,4 @@ class Stranded:
         if found:
             self._say(f"{', '.join(self._lost)} ended: disconnected {len(found)} clients that came before its queues "
                       "had other leaders")  # fmt: skip
-        self._lost, self._settled = {}, None
+        self._lost, self._settled_at = {}, None

@@ -51,11 +51,25 @@ def test_only_who_came_between_a_leaders_end_and_the_next_one_is_disconnected() 
     broker.wait(1.0)
     assert b"early" in broker.clients
     broker.leaders = {"10.0.0.3"}
+    broker.wait(0.1)
+    broker.clients.add(b"before the record")
     broker.wait(1.0)
     broker.clients.add(b"late")
     broker.wait(3.0)
     assert broker.clients == {b"old", b"late"}
-    assert "10.0.0.2 ended: disconnected 1 clients" in broker.said[0]
+    assert "10.0.0.2 ended: disconnected 2 clients" in broker.said[0]
+
+
+def test_a_handshake_is_no_client() -> None:
+    broker = Broker()
+    broker.lose(b"to-2")
+    broker.leaders = set()
+    while not broker.said:
+        broker.clients = {b"old", b"client", str(broker.now).encode()}
+        broker.now += broker.stranded.look()
+        assert broker.now < 105
+    assert b"client" not in broker.clients
+    assert "disconnected 1 clients" in broker.said[0]
 
 
 def test_an_election_that_was_over_before_anybody_looked_stranded_its_clients_too() -> None:
