@@ -53,7 +53,10 @@ API_START = Figure(3200, 5000, "glance-api start: 3.2 s measured on 2 cores; wor
 API_STOP = estimate(200, 1100, "TERM; KILL after 1 s when workers linger")
 API_HUNG_STOP = estimate(50, 1100, "the agent kills a stopped process at once, a stuck one 1 s after TERM")
 NEW_VIEW = Figure(120, 300, "Galera: 0.52-0.73 s without writes in all, at a suspect_timeout of 500 ms")
-QUEUE_ELECTION = Figure(330, 1000, "RabbitMQ: 0.33-0.42 s without confirms after a leader was killed; worst: two votes")
+QUEUE_ELECTION = Figure(
+    700, 1100, "RabbitMQ: 0.35-1.05 s without confirms after a broker was killed; clients that came before there was a"
+    " new leader are disconnected in it (resource_agents/amqp/stranded.py)",
+)  # fmt: skip
 FROZEN_KILLED = estimate(50, 300, "SIGKILL, and the kernel resets its connections")
 MONITOR_RUN = Figure(15, 50, "an agent's monitor: 15 ms of CPU at most; worst: a loaded node")
 VIP_MONITOR_RUN = Figure(45, 100, "IPaddr2's shell monitor: 44-63 ms")
