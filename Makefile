@@ -61,13 +61,14 @@ demo: packages-lab .venv/.lab
 	.venv/bin/vimha drill demo --site $(SITE) --report reports/demo.html
 
 test: packages-test .venv/.test
-	$(PYTHON) -m pytest -m 'not soak' tests/unit tests/agents tests/lab
+	$(PYTHON) -m pytest --numprocesses 2 tests/unit
+	$(PYTHON) -m pytest -m 'not soak' tests/agents tests/lab
 
 soak: packages-test .venv/.test
 	$(PYTHON) -m pytest -m soak tests/agents
 
 unit: packages-base .venv/.test
-	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest --numprocesses 2 tests/unit
 
 lint: packages-base .venv/.test
 	$(call need,vagrant)

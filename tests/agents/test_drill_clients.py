@@ -133,7 +133,7 @@ def test_messages_that_are_taken_away_are_missed(
         steady(books)
         books._consumer.stop()  # type: ignore[attr-defined]
         steady(books)
-        namespace.run(["rabbitmqctl", "--node=rabbit@localhost", "purge_queue", "vimha-drill"])
+        namespace.run(["rabbitmqctl", "--node=rabbit@localhost", "purge_queue", books._queue])  # type: ignore[attr-defined]
         steady(books)
         messaging.drain_s = 0.0
         found = books.settle()

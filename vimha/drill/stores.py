@@ -230,7 +230,11 @@ class Messaging:
         raise VimhaError(f"no broker leads the queue {queue}")
 
     def critical(self) -> str:
-        """A node without which a quorum queue would have no majority; empty when every queue has all its replicas."""
+        """A node without which a quorum queue would have no majority; empty when every queue has all its replicas, and
+        where there is one broker alone.
+        """
+        if len(self.runners) == 1:
+            return ""
         for node, runner in self.runners.items():
             check = ["rabbitmq-queues", "--quiet", f"--node=rabbit@{node}", "check_if_node_is_quorum_critical"]
             if not runner(check, timeout_s=COMMAND_S).ok:
