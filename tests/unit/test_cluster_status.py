@@ -84,6 +84,18 @@ def test_what_is_wrong_is_a_problem(report: str, problem: str) -> None:
     assert not found.healthy
 
 
+@pytest.mark.parametrize(("role", "healthy"), [("Stopped", True), ("Started", False)])
+def test_an_instance_that_moved_on_leaves_an_orphan_that_matters_only_while_it_runs(role: str, healthy: bool) -> None:
+    """A clone with clone-max keeps a stopped one for each node where an instance was."""
+    orphan = (
+        f'<resource id="glance-api" resource_agent="ocf:vimha:glance-api" role="{role}" active="false" orphaned="true"'
+        ' blocked="false" managed="true" failed="false" failure_ignored="false" nodes_running_on="0"/>'
+    )
+    report = data("healthy.mon.xml")
+    start = report.index('<resource id="glance-api"')
+    assert seen(report[:start] + orphan + report[start:]).healthy is healthy
+
+
 def test_a_clone_that_lacks_an_instance_is_a_problem() -> None:
     first = data("healthy.mon.xml")
     start = first.index('<resource id="glance-api"')

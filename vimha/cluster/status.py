@@ -198,7 +198,7 @@ def _trouble(resource: Element) -> str:
     if resource.get("failed") == "true" and resource.get("failure_ignored") != "true":
         return "failed"
     if resource.get("orphaned") == "true":
-        return "orphaned"
+        return "orphaned" if resource.get("role") in RUNNING else ""  # where an instance of a clone with clone-max was
     return "" if resource.get("role") in (*RUNNING, "Stopped") else resource.get("role", "").lower()
 
 
