@@ -8,7 +8,7 @@ ROUNDS ?= 3
 BASE_PACKAGES := python3-venv
 # What `vimha validate` asks: Pacemaker's schema and its scheduler, no daemon.
 CLUSTER_PACKAGES := pacemaker-cli-utils pacemaker-common
-LAB_PACKAGES := $(CLUSTER_PACKAGES) mmdebstrap systemd-container iproute2 nftables openipmi openssl procps
+LAB_PACKAGES := $(CLUSTER_PACKAGES) mmdebstrap systemd-container e2fsprogs iproute2 nftables openipmi openssl procps
 # Daemons and validators that the tests run on this machine; they are started by the tests alone.
 TEST_PACKAGES := $(LAB_PACKAGES) pacemaker corosync pcs crmsh resource-agents fence-agents haproxy glance-api \
 	rabbitmq-server mariadb-server galera-4 galera-arbitrator-4 rsync lsof libxml2-utils ipmitool qemu-system-x86 busybox-static vagrant
