@@ -298,11 +298,11 @@ class RabbitMQ(Agent):
     def _listen(self) -> None:
         """Keep the process that hears of peers' deaths (amqp/dead_peer.py) and frees whom they strand."""
         if self.listener.find() is None:
-            from resource_agents.amqp.dead_peer import DISTRIBUTION, serve
+            from resource_agents.amqp.dead_peer import serve
             from resource_agents.amqp.sockets import Connections
             from resource_agents.amqp.stranded import Stranded
 
-            connections = Connections(self.target[0], self.target[1], DISTRIBUTION)
+            connections = Connections(*self.target[:2])
             say = lambda text: log(self.env, self.name, INFO, text)  # noqa: E731
             stranded = Stranded(connections, self._lead, say, self.system.monotonic)
             self.listener.record(leave(lambda: serve(self.members, stranded.look)))

@@ -10,6 +10,7 @@ import pwd
 from pathlib import Path
 
 from resource_agents.amqp.database import Database
+from resource_agents.amqp.sockets import DISTRIBUTION
 from resource_agents.ocf.agent import GENERIC, INSTALLED, Deadline, OcfError
 from resource_agents.ocf.http import connect
 from resource_agents.ocf.process import Daemon
@@ -17,7 +18,6 @@ from resource_agents.ocf.system import System
 
 SETPRIV = "/usr/bin/setpriv"
 ENV = "/usr/bin/env"
-DIST_PORT = 25672
 TAIL = 65536
 CALM = "+sbwt none +sbwtdcpu none +sbwtdio none"
 """Erlang's schedulers do not spin while they wait (erl(1)): a control node's cores are for all of its services, and a
@@ -53,6 +53,9 @@ class Broker:
         self._values = values
         self._members = members
         self.name = name
+        host, _, port = values["amqp"].rpartition(":")
+        self.amqp = host, int(port)
+        """Where its listener for clients is."""
         self._run = run_folder
         self.output = f"{run_folder}/rabbitmq.out"
         self.database = Database(system, values["data"], name)
@@ -91,8 +94,7 @@ class Broker:
 
     def check_ports(self) -> None:
         """OcfError(INSTALLED) when a stranger listens where the broker should."""
-        host, _, port = self._values["amqp"].rpartition(":")
-        for where in ((host, int(port)), (self._members[self.name], DIST_PORT)):
+        for where in (self.amqp, (self._members[self.name], DISTRIBUTION)):
             try:
                 connect(*where, 0.5).close()
             except OSError:
@@ -133,8 +135,8 @@ class Broker:
         """
         if any(line.startswith("listeners.") and not line.startswith("listeners.tcp.") for line in self._configured()):
             return False
-        host, _, port = self._values["amqp"].rpartition(":")
-        call = f'rabbit_networking:start_tcp_listener({{"{host}", {int(port)}}}, {ACCEPTORS}).'
+        host, port = self.amqp
+        call = f'rabbit_networking:start_tcp_listener({{"{host}", {port}}}, {ACCEPTORS}).'
         code, said = self.ctl(deadline, "eval", call)
         if code or "ok" not in said:
             raise failure(said, f"its listener {host}:{port} cannot be opened")

@@ -19,12 +19,12 @@ import os
 import time
 from _collections_abc import Callable, Mapping
 
-from resource_agents.amqp.sockets import close_all
+from resource_agents.amqp.sockets import DISTRIBUTION, close_all
 from resource_agents.ocf.http import connect
 from resource_agents.ocf.runtime import ERROR, INFO, log
 from resource_agents.ocf.system import System
 
-DISTRIBUTION, EPMD = 25672, 4369
+EPMD = 4369
 PORTS = frozenset((DISTRIBUTION, EPMD, 5672))
 """Erlang distribution and its port mapper; AMQP clients that ran on the dead node."""
 NAMES_REQUEST = b"\x00\x01n"

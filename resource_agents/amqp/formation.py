@@ -51,8 +51,6 @@ class Formation:
         self._broker = broker
         self._members = members
         self._me = broker.name
-        self._amqp_port = int(values["amqp"].rpartition(":")[2])
-        self._amqp_host = values["amqp"].rpartition(":")[0]
         self._user = values["user"]
         self._hope_s = float(values["patience_for_peers"])
         self._attribute = attribute
@@ -165,7 +163,7 @@ class Formation:
 
     def _serves(self, name: str) -> bool:
         try:
-            check(self._members[name], self._amqp_port, 0.3, self._system.monotonic)
+            check(self._members[name], self._broker.amqp[1], 0.3, self._system.monotonic)
         except (OSError, ValueError):
             return False
         return True
@@ -242,7 +240,7 @@ class Formation:
 
     def _greets(self) -> bool:
         try:
-            check(self._amqp_host, self._amqp_port, 0.5, self._system.monotonic)
+            check(*self._broker.amqp, 0.5, self._system.monotonic)
         except (OSError, ValueError):
             return False
         return self._broker.booted()

@@ -20,8 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    Ask = Callable[[str], tuple[int, object]]
 
-class Unasked(Exception):  # noqa: N818 (a state to report, not an error)
+
+class Unasked(ValueError):  # noqa: N818 (a state to report, not an error)
     """The API could not be asked; the reason tells why."""
 
 
@@ -39,19 +41,10 @@ def examine(
 ) -> tuple[list[str], list[str]]:
     """(why it is failed, why it is degraded) of rabbit@`node`; an API that does not answer is degraded."""
     try:
-        host, port, _ = parse_target(target)
-        credentials = _credentials(system, auth)
-        end = system.monotonic() + timeout_s
-
-        def ask(path: str) -> tuple[int, object]:
-            return get((host, port, path), credentials, end - system.monotonic(), system.monotonic)
-
-        status, nodes = ask("/api/nodes?columns=name,running,mem_alarm,disk_free_alarm,partitions")
-        if status != 200 or not isinstance(nodes, list):
-            denied = f": wrong credentials in {auth}: make user and password there the broker's"
-            raise Unasked(f"GET /api/nodes answers {status}{denied if status == 401 else ''}")
+        ask = _asker(system, target, auth, timeout_s)
+        nodes = _rows(ask, "/api/nodes?columns=name,running,mem_alarm,disk_free_alarm,partitions", auth)
         critical = ask("/api/health/checks/node-is-quorum-critical")
-    except (OSError, ValueError, Unasked) as error:
+    except (OSError, ValueError) as error:
         return [], [f"management API {target}: {error or type(error).__name__}"]
     failed, degraded = judge(nodes, node, members)
     return failed, degraded + judge_critical(*critical)
@@ -61,17 +54,28 @@ def leads(system: System, target: str, auth: str, nodes: "Collection[str]", *, t
     """Whether a quorum queue still has one of rabbit@`nodes` as its leader, or none; OSError or ValueError when the API
     does not say.
     """
-    host, port, _ = parse_target(target)
     path = "/api/queues?columns=leader,type&disable_stats=true&enable_queue_totals=true"
-    try:
-        status, queues = get((host, port, path), _credentials(system, auth), timeout_s, system.monotonic)
-    except Unasked as error:
-        raise ValueError(str(error)) from error
-    if status != 200 or not isinstance(queues, list):
-        raise ValueError(f"GET {path} answers {status}")
+    queues = _rows(_asker(system, target, auth, timeout_s), path, auth)
     names = {f"rabbit@{node}" for node in nodes}
-    leaders = [str(queue.get("leader") or "") for queue in _list(queues) if queue.get("type") == "quorum"]
+    leaders = [str(queue.get("leader") or "") for queue in queues if queue.get("type") == "quorum"]
     return any("@" not in leader or leader in names for leader in leaders)
+
+
+def _asker(system: System, target: str, auth: str, timeout_s: float) -> "Ask":
+    """What asks the API for a path, all within `timeout_s`."""
+    host, port, _ = parse_target(target)
+    credentials = _credentials(system, auth)
+    end = system.monotonic() + timeout_s
+    return lambda path: get((host, port, path), credentials, end - system.monotonic(), system.monotonic)
+
+
+def _rows(ask: "Ask", path: str, auth: str) -> "list[dict[str, object]]":
+    """The list at `path`; Unasked when the API gives none."""
+    status, rows = ask(path)
+    if status != 200 or not isinstance(rows, list):
+        denied = f": wrong credentials in {auth}: make user and password there the broker's"
+        raise Unasked(f"GET {path.partition('?')[0]} answers {status}{denied if status == 401 else ''}")
+    return rows
 
 
 def judge(nodes: "list[dict[str, object]]", node: str, members: list[str]) -> tuple[list[str], list[str]]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+DISTRIBUTION = 25672
+"""The port of Erlang's distribution between brokers (rabbitmq.com/networking)."""
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 SOCK_DESTROY = 21
@@ -39,7 +41,7 @@ class Connections:
     have the same name.
     """
 
-    def __init__(self, address: str, amqp: int, distribution: int) -> None:
+    def __init__(self, address: str, amqp: int, distribution: int = DISTRIBUTION) -> None:
         self._own, self._amqp, self._distribution = _packed(address), amqp, distribution
 
     def all(self) -> tuple[frozenset[bytes], dict[bytes, str]]:

@@ -11,6 +11,11 @@ import select
 import time
 from _collections_abc import Sequence
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
 """What a command gets from us: nothing is inherited, so that a monitor and an operator's shell see the same."""
@@ -41,14 +46,7 @@ class System:
         No fsync: what agents keep is under /run, and must not outlive the boot.
         """
         self.make_folder(path)
-        scratch = f"{path}.{os.getpid()}"
-        try:
-            with open(self.root + scratch, "w") as file:
-                file.write(text)
-        except OSError:
-            self.remove(scratch)
-            raise
-        os.replace(self.root + scratch, self.root + path)
+        self._put(path, lambda file: file.write(text))
 
     def make_link(self, path: str, target: str) -> None:
         """Put a symbolic link to `target` at `path` by rename, making its folder."""
@@ -106,23 +104,31 @@ class System:
         """
         folder = os.path.dirname(self.root + path)
         owner = os.stat(folder)
-        scratch = f"{path}.{os.getpid()}"
-        try:
-            with open(self.root + scratch, "w") as file:
-                os.fchmod(file.fileno(), 0o660)
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            self.remove(scratch)
-            raise
-        os.replace(self.root + scratch, self.root + path)
+
+        def fill(file: "TextIO") -> None:
+            os.fchmod(file.fileno(), 0o660)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+        self._put(path, fill)
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+    def _put(self, path: str, fill: "Callable[[TextIO], object]") -> None:
+        """Put what `fill` writes at `path` by rename; OSError, and nothing left of it, when that is not possible."""
+        scratch = f"{path}.{os.getpid()}"
+        try:
+            with open(self.root + scratch, "w") as file:
+                fill(file)
+        except OSError:
+            self.remove(scratch)
+            raise
+        os.replace(self.root + scratch, self.root + path)
 
     def folders(self, path: str) -> list[str]:
         """The names of the folders in the folder `path`; none when it cannot be read."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from installation import installed_agents
+from rabbit_nodes import Node, site_of
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,10 @@ def installed(root_user: None) -> Iterator[None]:
     """The agents in /usr/lib/ocf and /usr/sbin; afterwards removed, unless they were there before."""
     with installed_agents():
         yield
+
+
+@pytest.fixture
+def node(installed: None) -> Iterator[Node]:
+    """A broker, the only member of its site, not started."""
+    with site_of(1) as site:
+        yield site.nodes[0]

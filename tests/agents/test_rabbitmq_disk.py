@@ -1,12 +1,11 @@
 """A real broker whose disk fills up: what its agent says, what it lets publishers do, and how it comes back."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ocf_calls import Answer, Resource, wait_until
-from rabbit_nodes import Node, Site
+from rabbit_nodes import Node, site_of
 from small_disk import fill, small_disk
 
 pytestmark = [pytest.mark.agents, pytest.mark.usefixtures("installed")]
@@ -24,20 +23,15 @@ def data(node: Node) -> Path:
 @pytest.fixture
 def node() -> Iterator[Node]:
     """The only member of its site, its data on a small file system, not started."""
-    with tempfile.TemporaryDirectory(prefix="vimha-rabbit-disk-") as name:
-        Path(name).chmod(0o755)
-        site = Site(Path(name), 1)
-        try:
-            made = site.nodes[0]
-            place = Path(made.resource.parameters["data"])
-            place.mkdir()
-            with small_disk(place, DISK_MIB, "rabbitmq"):
-                try:
-                    yield made
-                finally:
-                    made.kill()
-        finally:
-            site.close()
+    with site_of(1) as site:
+        made = site.nodes[0]
+        place = Path(made.resource.parameters["data"])
+        place.mkdir()
+        with small_disk(place, DISK_MIB, "rabbitmq"):
+            try:
+                yield made
+            finally:
+                made.kill()
 
 
 def deeply(node: Node) -> Answer:

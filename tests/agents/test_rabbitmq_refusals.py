@@ -15,13 +15,6 @@ from rabbit_nodes import NETWORK, Node, failed, site_of
 pytestmark = [pytest.mark.agents, pytest.mark.usefixtures("installed")]
 
 
-@pytest.fixture
-def node(installed: None) -> Iterator[Node]:
-    """The only member of its site, not started."""
-    with site_of(1) as site:
-        yield site.nodes[0]
-
-
 @pytest.fixture(scope="module")
 def used_node(installed: None) -> Iterator[Node]:
     with site_of(1) as site:

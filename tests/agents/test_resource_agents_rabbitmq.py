@@ -15,13 +15,6 @@ from rabbit_nodes import Node, Site, failed, site_of
 pytestmark = [pytest.mark.agents, pytest.mark.usefixtures("installed")]
 
 
-@pytest.fixture
-def node(installed: None) -> Iterator[Node]:
-    """The only member of its site, not started."""
-    with site_of(1) as site:
-        yield site.nodes[0]
-
-
 @pytest.fixture(scope="module")
 def site(installed: None) -> Iterator[Site]:
     """Three members that have formed their cluster; each test leaves them all up."""

@@ -28,7 +28,7 @@ from galera_nodes import galera_nodes
 from installation import installed_agents
 from ocf_calls import Resource, wait_until
 from rabbit_nodes import Node as Broker
-from rabbit_nodes import Site
+from rabbit_nodes import site_of
 
 from vimha.render import agents
 
@@ -141,10 +141,9 @@ def shell_garbd(arbiter: Member, folder: Path) -> Monitor:
 
 
 @contextmanager
-def rabbitmq_monitors(folder: Path) -> Iterator[list[Monitor]]:
+def rabbitmq_monitors() -> Iterator[list[Monitor]]:
     """Those of a broker among three."""
-    site = Site(folder, BROKERS)
-    try:
+    with site_of(BROKERS) as site:
         for node in site.nodes:
             node("start")
         for node in site.nodes:
@@ -155,8 +154,6 @@ def rabbitmq_monitors(folder: Path) -> Iterator[list[Monitor]]:
             ours("rabbitmq, depth 10", first.resource, "heartbeat:rabbitmq-cluster", 0.1, depth=10),
             shell_rabbitmq(first),
         ]
-    finally:
-        site.close()
 
 
 def shell_rabbitmq(broker: Broker) -> Monitor:
@@ -210,9 +207,7 @@ def main() -> int:
         stack.enter_context(installed_agents())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vimha-bench-", dir="/var/tmp")))
         folder.chmod(0o755)
-        monitors = []
-        for make in (galera_monitors, rabbitmq_monitors):
-            monitors += stack.enter_context(make(folder))
+        monitors = [*stack.enter_context(galera_monitors(folder)), *stack.enter_context(rabbitmq_monitors())]
         costs = measure(monitors, rounds)
     medians = {found.agent: found.median_ms for found in costs}
     for monitor, found in zip(monitors, costs, strict=True):

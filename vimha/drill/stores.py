@@ -236,8 +236,7 @@ class Messaging:
         if len(self.runners) == 1:
             return ""
         for node, runner in self.runners.items():
-            check = ["rabbitmq-queues", "--quiet", f"--node=rabbit@{node}", "check_if_node_is_quorum_critical"]
-            if not runner(check, timeout_s=COMMAND_S).ok:
+            if not control(runner, node, "check_if_node_is_quorum_critical", tool="rabbitmq-queues").ok:
                 return node
         return ""
 
@@ -261,9 +260,9 @@ def lacking(site: Site, node: str, runner: Runner) -> str:
     return ""
 
 
-def control(runner: Runner, node: str, *words: str, stdin: str = "") -> Result:
-    """Run `rabbitmqctl` for the broker of `node` on it."""
-    return runner(["rabbitmqctl", "--quiet", f"--node=rabbit@{node}", *words], stdin=stdin, timeout_s=COMMAND_S)
+def control(runner: Runner, node: str, *words: str, stdin: str = "", tool: str = "rabbitmqctl") -> Result:
+    """Run `rabbitmqctl`, or another of RabbitMQ's tools, for the broker of `node` on it."""
+    return runner([tool, "--quiet", f"--node=rabbit@{node}", *words], stdin=stdin, timeout_s=COMMAND_S)
 
 
 def leads(runner: Runner, node: str, queue: str) -> bool:
