@@ -1,0 +1,89 @@
+"""Alarms in their outside shape: the Alarm of ETSI NFV-SOL 003 (7.5.2.4) with vimha's own attributes beside it.
+
+Invariant: `alarm(body(a)) == a`: the store keeps this shape too, so what is delivered is what was kept. Links are added
+where an alarm is shown, for they depend on who asks. SOL's attributes come first; ours follow, so that a consumer of
+SOL finds all that it knows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from vimha.alarms import times
+from vimha.alarms.catalogue import definitions
+from vimha.alarms.model import Alarm, Location
+from vimha.alarms.words import AckState, Severity
+
+
+def body(alarm: Alarm) -> dict[str, Any]:
+    """The alarm as JSON can hold it; attributes that are not known are absent."""
+    known = alarm.definition
+    found = {
+        "id": alarm.id,
+        "managedObjectId": alarm.managed_object,
+        "rootCauseFaultyResource": {
+            "faultyResource": {
+                "resourceId": alarm.managed_object,
+                "vimLevelResourceType": alarm.managed_object.partition("/")[0],
+            },
+            "faultyResourceType": known.resource_type.value,
+        },
+        "alarmRaisedTime": times.text(alarm.raised_us),
+        "alarmChangedTime": _time(alarm.changed_us),
+        "alarmClearedTime": _time(alarm.cleared_us),
+        "alarmAcknowledgedTime": _time(alarm.acknowledged_us),
+        "ackState": alarm.ack.value,
+        "perceivedSeverity": alarm.severity.value,
+        "eventTime": times.text(alarm.event_us),
+        "eventType": known.event_type.value,
+        "faultType": known.fault_type,
+        "probableCause": known.probable_cause.value,
+        "isRootCause": alarm.root_cause,
+        "correlatedAlarmIds": list(alarm.correlated) or None,
+        "faultDetails": list(alarm.details) or None,
+        "alarmDefinitionId": known.id,
+        "specificProblem": alarm.specific_problem or None,
+        "proposedRepairAction": known.repair,
+        "serviceAffecting": known.service_affecting,
+        "clearingType": known.clearing.value,
+        "faultDomain": known.fault_domain.value,
+        "location": {name: value for name, value in asdict(alarm.location).items() if value} or None,
+        "detector": alarm.detector or None,
+        "acknowledgedBy": alarm.acknowledged_by or None,
+        "eventCount": alarm.events,
+        "flapping": alarm.flapping,
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def alarm(body: Mapping[str, Any]) -> Alarm:
+    """The alarm that `body` shows; KeyError for one of a definition that this version does not know."""
+    return Alarm(
+        id=body["id"],
+        definition=definitions()[body["alarmDefinitionId"]],
+        managed_object=body["managedObjectId"],
+        severity=Severity(body["perceivedSeverity"]),
+        event_us=times.micros(body["eventTime"]),
+        raised_us=times.micros(body["alarmRaisedTime"]),
+        specific_problem=body.get("specificProblem", ""),
+        location=Location(**body.get("location", {})),
+        details=tuple(body.get("faultDetails", ())),
+        detector=body.get("detector", ""),
+        correlated=tuple(body.get("correlatedAlarmIds", ())),
+        root_cause=body["isRootCause"],
+        changed_us=_micros(body.get("alarmChangedTime")),
+        cleared_us=_micros(body.get("alarmClearedTime")),
+        acknowledged_us=_micros(body.get("alarmAcknowledgedTime")),
+        ack=AckState(body["ackState"]),
+        acknowledged_by=body.get("acknowledgedBy", ""),
+        events=body["eventCount"],
+        flapping=body["flapping"],
+    )
+
+
+def _time(micros: int | None) -> str | None:
+    return None if micros is None else times.text(micros)
+
+
+def _micros(text: str | None) -> int | None:
+    return None if text is None else times.micros(text)

@@ -1,0 +1,117 @@
+"""The door to the database: engine, writing transactions, what is worth another try.
+
+Invariant: a writing transaction holds the sequence's row from its first statement to its commit, so there is one at a
+time; it is repeated as a whole when the database says that nothing of it was done, or cannot say what was: so `work`
+must bear repetition (events do, by their ids).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+
+from vimha.alarms.store.schema import SEQUENCE
+from vimha.errors import VimhaError
+
+RETRIED = frozenset({1020, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
+"""MariaDB's errors after which the same may succeed: a deadlock or a failed certification, a member that left its
+cluster, a lost connection."""
+FIRST_PAUSE_S = 0.02
+LONGEST_PAUSE_S = 0.5
+
+T = TypeVar("T")
+
+
+class StoreError(VimhaError):
+    """The database did not take a write, or did not answer, within the time that was given."""
+
+
+def engine(url: str, *, pool: int = 8) -> Engine:
+    """An engine for a SQLAlchemy URL: `sqlite:////path/file.db` or `mysql+pymysql://...`."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        made = create_engine(parsed, connect_args={"timeout": 5, "check_same_thread": False}, pool_size=pool)
+        event.listen(made, "connect", _sqlite)
+        return made
+    return create_engine(
+        parsed, pool_size=pool, pool_pre_ping=True, pool_recycle=280, isolation_level="READ COMMITTED",
+        connect_args={"connect_timeout": 3, "read_timeout": 10, "write_timeout": 10},
+    )  # fmt: skip
+
+
+def _sqlite(connection: object, _: object) -> None:
+    """WAL, so that readers and the writer do not wait for each other; FULL, so that a commit survives a power loss.
+    The driver begins no transactions of its own: `writing` says BEGIN IMMEDIATE.
+    """
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "cache_size=-65536"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+class Database:
+    """A store's engine with its transactions. Times are seconds of a monotonic clock."""
+
+    def __init__(self, made: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.engine = made
+        self._clock = clock
+        self._lite = made.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for queries; each sees what was committed when it began."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def write(self, work: Callable[[Connection, int], T], *, within_s: float = 10.0) -> T:
+        """Run `work(connection, sequence)` in a transaction of its own and commit it; `sequence` is the last number given
+        out. Repeated after what is worth it for `within_s` seconds; StoreError then.
+        """
+        end, pause = self._clock() + within_s, FIRST_PAUSE_S
+        while True:
+            try:
+                return self._attempt(work)
+            except DBAPIError as error:
+                if not passing(error) or self._clock() + pause > end:
+                    raise StoreError(f"the store does not take a write: {error.orig}") from error
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _attempt(self, work: Callable[[Connection, int], T]) -> T:
+        with self.engine.connect() as connection:
+            if self._lite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            row = connection.execute(
+                select(SEQUENCE.c.value).where(SEQUENCE.c.name == 1).with_for_update()
+            ).scalar_one()
+            found = work(connection, row)
+            connection.commit()
+            return found
+
+
+def advance(connection: Connection, value: int) -> None:
+    """Remember that numbers up to `value` are given out."""
+    connection.execute(update(SEQUENCE).where(SEQUENCE.c.name == 1).values(value=value))
+
+
+def passing(error: DBAPIError) -> bool:
+    """Whether the same transaction may succeed when it is tried again."""
+    if isinstance(error, IntegrityError):
+        return True
+    if not isinstance(error, OperationalError | InterfaceError):
+        return error.connection_invalidated
+    arguments = getattr(error.orig, "args", ())
+    if arguments and isinstance(arguments[0], int):
+        return arguments[0] in RETRIED or error.connection_invalidated
+    return "locked" in str(error.orig) or "busy" in str(error.orig)
+
+
+def prepare(made: Engine) -> None:
+    """Put the sequence's row into a new database."""
+    with made.begin() as connection:
+        if connection.execute(select(SEQUENCE.c.value)).first() is None:
+            connection.execute(insert(SEQUENCE).values(name=1, value=0))

@@ -1,0 +1,117 @@
+"""The way in: many askers, one writing thread, a commit for all that came while the last one was on its way to the disk.
+
+Invariant: an asker's future is done only after the commit that holds its events; if the store does not take them in
+time, it has the StoreError, and nothing of that batch was acknowledged. Events are taken in in the order of `submit`.
+At most `MOST_WAITING` events wait: whoever comes then is refused at once (Full), so memory is bounded.
+"""
+
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from threading import Lock, Thread
+
+from vimha.alarms import times
+from vimha.alarms.machine import Rules
+from vimha.alarms.model import Event
+from vimha.alarms.store import writing
+from vimha.alarms.store.database import Database, StoreError
+from vimha.alarms.store.rows import Row
+
+BATCH = 500
+"""Events to a transaction: it holds the store's lock for some 0.1 s then."""
+MOST_WAITING = 20_000
+"""Some 20 MB of events."""
+
+
+class Full(StoreError):
+    """More events wait than the store takes in."""
+
+
+class Waiting:
+    """Events of one asker, and the future that tells of their commit."""
+
+    __slots__ = ("done", "events")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self.done: Future[int] = Future()
+
+
+class Intake:
+    """Takes events in for `database`; `committed` is called in the writing thread with each commit's notifications."""
+
+    def __init__(
+        self, database: Database, rules: Callable[[], Rules], committed: Callable[[Sequence[Row]], None]
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._committed = committed
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._lock = Lock()
+        self._waiting = 0
+        self._thread = Thread(target=self._work, name="intake", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for their commit."""
+        return self._waiting
+
+    def submit(self, events: Sequence[Event]) -> "Future[int]":
+        """Have `events` taken in; the future's result is how many notifications they made. Full when too many wait."""
+        with self._lock:
+            if self._waiting + len(events) > MOST_WAITING:
+                raise Full(f"{self._waiting} events wait for the store already", "Send them again later.")
+            self._waiting += len(events)
+        waiting = Waiting(events)
+        self._queue.put(waiting)
+        return waiting.done
+
+    def close(self) -> None:
+        """Take in what waits, and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, last = self._batch(first)
+            self._take_in(batch)
+            if last:
+                return
+
+    def _batch(self, first: Waiting) -> tuple[list[Waiting], bool]:
+        """`first` and what waits behind it; and whether the end was among it."""
+        batch, size = [first], len(first.events)
+        while size < BATCH:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return batch, True
+            batch.append(following)
+            size += len(following.events)
+        return batch, False
+
+    def _take_in(self, batch: list[Waiting]) -> None:
+        events = [event for waiting in batch for event in waiting.events]
+        rules, notices = self._rules(), []
+        try:
+            notices = self._database.write(
+                lambda connection, sequence: writing.take_in(connection, sequence, events, times.now(), rules)
+            )
+        except Exception as error:
+            self._end(batch, len(events), error)
+            return
+        self._end(batch, len(events), None, len(notices))
+        if notices:
+            self._committed(notices)
+
+    def _end(self, batch: list[Waiting], size: int, error: Exception | None, notices: int = 0) -> None:
+        with self._lock:
+            self._waiting -= size
+        for waiting in batch:
+            if error is None:
+                waiting.done.set_result(notices)
+            else:
+                waiting.done.set_exception(error)

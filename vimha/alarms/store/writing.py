@@ -1,0 +1,175 @@
+"""What changes alarms in the store: events, holds that end, what operators do.
+
+Invariant: an alarm's row, its key's entry, the events that were taken in and the notification that tells of it are
+written in one transaction; nothing is told that was not kept, and nothing kept that is not told.
+"""
+
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.sql.expression import ColumnElement
+
+from vimha.alarms import machine, sol
+from vimha.alarms.machine import Entry, Rules, Step
+from vimha.alarms.model import Alarm, Event
+from vimha.alarms.store.database import advance
+from vimha.alarms.store.rows import Row, alarm_row, dumps, entry_of, entry_row, history_row
+from vimha.alarms.store.schema import ALARM, ENTRY, HISTORY, NOTIFICATION, SEEN
+from vimha.alarms.words import NotificationType
+
+CHUNK = 500
+"""Keys to a query: SQLite takes 32,766 parameters at most."""
+
+
+@dataclass
+class Desk:
+    """The entries that one transaction works on, and what it will write."""
+
+    sequence: int
+    now_us: int
+    rules: Rules
+    entries: dict[str, Entry] = field(default_factory=dict)
+    before: dict[str, Entry] = field(default_factory=dict)
+    touched: dict[str, int] = field(default_factory=dict)
+    """Key -> sequence of its last notification."""
+    notices: list[Row] = field(default_factory=list)
+    archived: list[Row] = field(default_factory=list)
+
+    def step(self, key: str, work: Callable[[Entry], Step]) -> Alarm | None:
+        """Do one step of the machine; what was told."""
+        entry = self.entries.get(key, Entry())
+        step = work(entry)
+        self.entries[key] = step.entry
+        if step.told is not None:
+            self._tell(key, step.told, entry.alarm)
+        return step.told
+
+    def _tell(self, key: str, alarm: Alarm, before: Alarm | None) -> None:
+        self.sequence += 1
+        kind = NotificationType.ALARM if alarm.active else NotificationType.CLEARED
+        self.notices.append(
+            {
+                "sequence": self.sequence,
+                "id": str(uuid.uuid4()),
+                "kind": kind.value,
+                "alarm_id": alarm.id,
+                "at_us": self.now_us,
+                "subscription_id": None,
+                "body": dumps(sol.body(alarm)),
+            }  # fmt: skip
+        )
+        self.touched[key] = self.sequence
+        if not alarm.active:
+            last = before.severity if before else alarm.severity
+            self.archived.append(history_row(alarm, last, self.sequence))
+
+
+def take_in(connection: Connection, sequence: int, events: Sequence[Event], now_us: int, rules: Rules) -> list[Row]:
+    """Take in `events`, in their order; those that were taken in before are passed over. The notifications' rows."""
+    fresh = _fresh(connection, events)
+    desk = _desk(connection, sequence, now_us, rules, ENTRY.c.key, {event.key for event in fresh})
+    for event in fresh:
+        desk.step(event.key, lambda entry, event=event: machine.observe(entry, event, now_us, rules))  # type: ignore[misc]
+    if fresh:
+        connection.execute(insert(SEEN), [{"id": event.id, "at_us": now_us} for event in fresh])
+    return _write(connection, sequence, desk)
+
+
+def settle_due(connection: Connection, sequence: int, now_us: int, rules: Rules, most: int = 1000) -> list[Row]:
+    """End the holds that are due, `most` of them at a time."""
+    due = select(ENTRY.c.key).where(ENTRY.c.due_us <= now_us).order_by(ENTRY.c.due_us).limit(most)
+    keys = set(connection.execute(due).scalars())
+    desk = _desk(connection, sequence, now_us, rules, ENTRY.c.key, keys)
+    for key in keys:
+        desk.step(key, lambda entry: machine.settle(entry, now_us, rules))
+    return _write(connection, sequence, desk)
+
+
+def change(
+    connection: Connection, sequence: int, alarm_id: str, work: Callable[[Entry], Step], now_us: int, rules: Rules
+) -> list[Row] | None:
+    """Do a step that an operator asked for on one active alarm; None when there is none of that id."""
+    desk = _desk(connection, sequence, now_us, rules, ENTRY.c.alarm_id, {alarm_id})
+    if not desk.entries:
+        return None
+    desk.step(next(iter(desk.entries)), work)
+    return _write(connection, sequence, desk)
+
+
+def _fresh(connection: Connection, events: Sequence[Event]) -> list[Event]:
+    """The events that were not taken in before; of two with one id, the first."""
+    known: set[str] = set()
+    for chunk in _chunks([event.id for event in events]):
+        known.update(connection.execute(select(SEEN.c.id).where(SEEN.c.id.in_(chunk))).scalars())
+    by_id = {event.id: event for event in reversed(events) if event.id not in known}
+    return [event for event in events if by_id.get(event.id) is event]
+
+
+def _desk(
+    connection: Connection, sequence: int, now_us: int, rules: Rules, column: "ColumnElement[str]", values: Collection[str]
+) -> Desk:  # fmt: skip
+    desk = Desk(sequence, now_us, rules)
+    for chunk in _chunks(list(values)):
+        query = select(ENTRY, ALARM.c.body).outerjoin(ALARM, ALARM.c.id == ENTRY.c.alarm_id).where(column.in_(chunk))
+        for row in connection.execute(query).mappings():
+            desk.before[row["key"]] = desk.entries[row["key"]] = entry_of(row, row["body"])
+    return desk
+
+
+def _write(connection: Connection, sequence: int, desk: Desk) -> list[Row]:
+    changed = {key: entry for key, entry in desk.entries.items() if entry != desk.before.get(key)}
+    _write_entries(connection, changed, desk.before)
+    _write_alarms(connection, changed, desk)
+    if desk.notices:
+        connection.execute(insert(NOTIFICATION), desk.notices)
+        advance(connection, desk.sequence)
+    if desk.archived:
+        connection.execute(insert(HISTORY), desk.archived)
+    return desk.notices
+
+
+def _write_entries(connection: Connection, changed: dict[str, Entry], before: dict[str, Entry]) -> None:
+    rows = [entry_row(key, entry) for key, entry in changed.items()]
+    if new := [row for row in rows if row["key"] not in before]:
+        connection.execute(insert(ENTRY), new)
+    if old := [{**row, "the_key": row.pop("key")} for row in rows if row["key"] in before]:
+        connection.execute(update(ENTRY).where(ENTRY.c.key == bindparam("the_key")), old)
+
+
+def _write_alarms(connection: Connection, changed: dict[str, Entry], desk: Desk) -> None:
+    """An alarm that was raised and cleared in one batch was never in table alarm."""
+    kept = {entry.alarm.id for entry in desk.before.values() if entry.alarm}
+    new, old, active = [], [], set()
+    for key, entry in changed.items():
+        if entry.alarm is None:
+            continue
+        active.add(entry.alarm.id)
+        row = alarm_row(entry.alarm, desk.touched.get(key, 0))
+        if entry.alarm.id not in kept:
+            new.append(row)
+        else:
+            old.append({**row, "the_id": row.pop("id")})
+    gone = {desk.before[key].alarm.id for key in changed if key in desk.before and desk.before[key].alarm} - active  # type: ignore[union-attr]
+    for chunk in _chunks(list(gone)):
+        connection.execute(delete(ALARM).where(ALARM.c.id.in_(chunk)))
+    if new:
+        connection.execute(insert(ALARM), new)
+    _update_alarms(connection, old)
+
+
+def _update_alarms(connection: Connection, rows: list[Row]) -> None:
+    """A row without a notification keeps the version that it has."""
+    for told in (True, False):
+        some = [row for row in rows if bool(row["sequence"]) is told]
+        if not some:
+            continue
+        if not told:
+            for row in some:
+                del row["sequence"]
+        connection.execute(update(ALARM).where(ALARM.c.id == bindparam("the_id")), some)
+
+
+def _chunks(values: list[str]) -> Iterable[list[str]]:
+    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
