@@ -1,8 +1,8 @@
-"""The way in: many askers, one writing thread, a commit for all that came while the last one was on its way to the disk.
+"""The way in: many askers, one writing thread, a commit for all that came while the last one was under way.
 
 Invariant: an asker's future is done only after the commit that holds its events; if the store does not take them in
 time, it has the StoreError, and nothing of that batch was acknowledged. Events are taken in in the order of `submit`.
-At most `MOST_WAITING` events wait: whoever comes then is refused at once (Full), so memory is bounded.
+At most `MOST_WAITING` events wait: whoever comes then is refused at once (FullError), so memory is bounded.
 """
 
 import queue
@@ -23,7 +23,7 @@ MOST_WAITING = 20_000
 """Some 20 MB of events."""
 
 
-class Full(StoreError):
+class FullError(StoreError):
     """More events wait than the store takes in."""
 
 
@@ -58,10 +58,10 @@ class Intake:
         return self._waiting
 
     def submit(self, events: Sequence[Event]) -> "Future[int]":
-        """Have `events` taken in; the future's result is how many notifications they made. Full when too many wait."""
+        """Have `events` taken in; the future's result is how many notifications they made. FullError when too many wait."""
         with self._lock:
             if self._waiting + len(events) > MOST_WAITING:
-                raise Full(f"{self._waiting} events wait for the store already", "Send them again later.")
+                raise FullError(f"{self._waiting} events wait for the store already", "Send them again later.")
             self._waiting += len(events)
         waiting = Waiting(events)
         self._queue.put(waiting)
