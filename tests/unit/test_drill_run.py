@@ -132,6 +132,7 @@ def test_a_failure_that_nobody_knew_of_when_the_watching_ended_belongs_to_the_he
     assert entry.returned
     assert entry.outage_s == first.outage_s
     assert 0.2 <= entry.heal_outage_s <= 0.3
+    assert max(dict(entry.heal_outages).values()) == entry.heal_outage_s
 
 
 def test_an_unhealthy_cluster_is_refused_before_anything_is_hit(world: World) -> None:

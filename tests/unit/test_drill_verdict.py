@@ -44,7 +44,7 @@ def test_a_round_inside_its_budget_passes() -> None:
         ({"healed": False}, "healthy again"),
         ({"returned": False}, "not returned"),
         ({"stall_s": 0.5}, "stalled"),
-        ({"heal_outage_s": 6.0}, "healing interrupted"),
+        ({"heal_outage_s": 6.0, "heal_outages": (("x http", 0.1), ("y sql", 6.0))}, "healing interrupted y sql"),
         ({"lost_writes": 1}, "read back"),
     ],
 )

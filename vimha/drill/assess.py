@@ -70,9 +70,11 @@ def assess(
     if seen.returned:
         during = {name: _known(found, seen.ended_at) for name, found in during.items()}
     worst = longest([window for found in during.values() for window in found])
-    after = longest(
-        [w for name, found in http.items() for w in found if w.end > seen.ended_at and w not in during[name]]
-    )
+    after = {
+        name: longest([window for window in found if window.end > seen.ended_at and window not in during[name]])
+        for name, found in http.items()
+    }
+    healing = tuple((name, window.length_s if window else 0.0) for name, window in after.items())
     held = holdings(seen.sightings)
     fault = Event(seen.fault_at, "fault", seen.target, f"fault injected on {seen.target}")
     events = merge(fault, worst, held, seen.sightings, seen.logs)
@@ -90,11 +92,12 @@ def assess(
         fenced=fenced or _verified_off(seen.logs, seen.target),
         moved=holder_at(held, vip, seen.ended_at) not in (None, seen.target),
         healed=healed,
-        heal_outage_s=after.length_s if after else 0.0,
+        heal_outage_s=max((length_s for _, length_s in healing), default=0.0),
         stall_s=max((stall(*entry, seen.fault_at, seen.ended_at) for entry in seen.attempts.items()), default=0.0),
         lost_writes=seen.audit.lost if seen.audit else None,
         books=seen.audit.problems if seen.audit else (),
         outages=tuple((name, outage_s(longest(found), seen.fault_at, seen.since)) for name, found in during.items()),
+        heal_outages=healing,
         outage=worst,
         ended_at=seen.ended_at,
         probes=tuple((name, tuple(tries)) for name, tries in seen.attempts.items()),

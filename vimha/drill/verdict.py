@@ -47,7 +47,8 @@ class Expectation:
 class Round:
     """One round of a drill, as measured. `fault_at`, `ended_at` (the watching's end, before healing), `outage`,
     `probes`, `holdings` and `events` carry monotonic seconds; for a fault that ends by itself, `outage_s` counts from
-    its end. `outages` has the longest one of every probe, `books` what the audit of the stores found.
+    its end. `outages` and `heal_outages` (while healing) have the longest one of every probe, `books` what the audit
+    of the stores found.
     """
 
     number: int
@@ -68,6 +69,7 @@ class Round:
     lost_writes: int | None = None
     books: tuple[str, ...] = ()
     outages: tuple[tuple[str, float], ...] = ()
+    heal_outages: tuple[tuple[str, float], ...] = ()
     outage: Window | None = None
     ended_at: float = 0.0
     probes: tuple[tuple[str, tuple[Attempt, ...]], ...] = ()
@@ -89,7 +91,8 @@ def overruns(seen: Round) -> tuple[str, ...]:
     if seen.outage_s > limits.objective_s:
         found.append(f"outage {seen.outage_s:.2f} s exceeds the objective of {limits.objective_s:g} s")
     if seen.heal_outage_s > limits.objective_s:
-        found.append(f"healing interrupted the service for {seen.heal_outage_s:.2f} s, over the objective")
+        probe = max(seen.heal_outages, key=lambda entry: entry[1], default=("the service", 0.0))[0]
+        found.append(f"healing interrupted {probe} for {seen.heal_outage_s:.2f} s, over the objective")
     if seen.stall_s > STALL_S:
         found.append(f"the probe itself stalled for {seen.stall_s:.2f} s: this machine is too busy to measure")
     return tuple(found)
@@ -209,4 +212,5 @@ def _round_as_dict(entry: Round) -> dict[str, Any]:
         "phases": [{"name": phase.name, "s": round(phase.length_s, 3)} for phase in entry.phases],
         "problems": list(entry.problems),
         "outages": {name: round(length_s, 3) for name, length_s in entry.outages},
+        "heal_outages": {name: round(length_s, 3) for name, length_s in entry.heal_outages},
     }
