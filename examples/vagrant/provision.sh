@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Vagrant machine a control node: packages, the bond, the artefacts that `vimha render` wrote, the agents.
 # Arguments: node name, folder of the rendered artefacts (below the project), the node's addresses in the planes' order.
-# Environment: PACKAGES, the lab image's package list.
+# Environment: PACKAGES, the lab image's package list for this site.
 set -eu
 node=$1 out=/vagrant/$2
 shift 2
@@ -33,6 +33,10 @@ cp -a "$out/$node/." /
 sysctl --quiet --system
 [ -x /opt/vimha/bin/vimha ] || python3 -m venv /opt/vimha
 /opt/vimha/bin/pip install --quiet /vagrant
+# What Pacemaker starts, systemd must not: Debian's packages have started theirs.
+for unit in $(/opt/vimha/bin/python -c 'from vimha.lab.recipe import DISABLED; print(*DISABLED)'); do
+	[ "$(systemctl is-enabled "$unit" 2>/dev/null || true)" != enabled ] || systemctl disable --quiet --now "$unit"
+done
 /opt/vimha/bin/vimha agents install
 systemctl enable corosync pacemaker
 systemctl restart corosync pacemaker
