@@ -169,6 +169,13 @@ def test_the_agents_whose_reboot_waits_for_power_on_are_told_to_switch_off() -> 
         assert given["password_script"] == "/etc/vimha/bmc-password"
 
 
+def test_a_bmcs_cipher_suite_is_the_sites() -> None:
+    assert params(tree(VARIANTS["ipmi"]), "fence-c1")["cipher"] == "3"
+    node = "  c3: {addresses: [10.77.1.13, 10.77.2.13], bmc: {address: 10.77.9.13, cipher: 17}}\n"
+    newer = site("fencing: {agent: fence_ipmilan}", node=node)
+    assert params(tree(newer), "fence-c3")["cipher"] == "17"
+
+
 def test_certificates_are_checked_unless_the_site_has_no_authority() -> None:
     assert "ssl_insecure" not in params(tree(VARIANTS["redfish"]), "fence-c1")
     for agent in ("fence_redfish", "fence_vimha_redfish"):

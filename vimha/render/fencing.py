@@ -20,9 +20,6 @@ PASSWORD_SCRIPT = "/etc/vimha/bmc-password"  # noqa: S105 (a path)
 PATIENCE = 3
 """How many times the planned time to off a device gets: nothing else can fence its node, so giving up early only
 makes Pacemaker begin again."""
-CIPHER = "3"
-"""IPMI's cipher suite (HMAC-SHA1, AES-CBC-128), the one that IPMI 2.0 makes mandatory. Without it ipmitool asks the
-BMC for its list first, in every command, and waits 10 s for one that has none to give (ipmi_sim, for one)."""
 MONITOR_MS = 60_000
 """How often a device is asked whether it answers; the agent runs as a process, and a BMC is slow."""
 DEVICE_TIMEOUT_MS = 20_000
@@ -84,7 +81,9 @@ def _agent(site: Site, node: Node, timings: Timings) -> dict[str, str]:
     if node.bmc.port:
         params["ipport"] = str(node.bmc.port)
     if site.fencing.agent is FenceAgent.IPMILAN:
-        ipmi = {"password_script": PASSWORD_SCRIPT, "lanplus": "1", "cipher": CIPHER, "method": "onoff"}
+        # Without a cipher ipmitool asks the BMC for its list first, in every command, and waits 10 s for one that has
+        # none to give (ipmi_sim, for one).
+        ipmi = {"password_script": PASSWORD_SCRIPT, "lanplus": "1", "cipher": str(node.bmc.cipher), "method": "onoff"}
         return params | ipmi | _polling()
     if node.bmc.system:
         params["systems_uri"] = node.bmc.system

@@ -31,6 +31,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 """A TCP or UDP port."""
 PortOrNone = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port, or 0 for none, or for one that is worked out."""
+Cipher = Annotated[int, Field(ge=1, le=17)]
+"""An IPMI 2.0 cipher suite; 0, which takes any password, is none here."""
 Megabytes = Annotated[int, Field(ge=16, le=1_000_000)]
 """An amount of data in MB."""
 Count = Annotated[int, Field(ge=1, le=1000)]
@@ -109,6 +111,8 @@ class Bmc(Model):
     """Its TCP (Redfish) or UDP (IPMI) port; null: the protocol's own, 443 or 623."""
     system: Uri = ""
     """Redfish: the system's URI, such as /redfish/v1/Systems/1; empty: found at the first request."""
+    cipher: Cipher = 3
+    """IPMI: the cipher suite. 3 (SHA1, AES-128) is the one that each must know, 17 (SHA256) what newer ones want."""
 
 
 class Role(StrEnum):

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from vimha.site.model import (
     NAME_PATTERN,
+    Cipher,
     Count,
     CountOrNone,
     FilePath,
@@ -42,6 +43,7 @@ _WORDS: dict[Any, str] = {
     User: "a user's name (letters, digits and . _ -, at most 32)",
     Port: "a port from 1 to 65535",
     PortOrNone: "a port from 1 to 65535, or 0",
+    Cipher: "a cipher suite from 1 to 17",
     Megabytes: "a whole number of MB, 16 or more",
     Count: "a whole number, 1 or more",
     CountOrNone: "a whole number, 0 or more",
