@@ -13,8 +13,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
+from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.schema import SEQUENCE
-from vimha.errors import VimhaError
 
 RETRIED = frozenset({1020, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
 """MariaDB's errors after which the same may succeed: a deadlock or a failed certification, a member that left its
@@ -23,10 +23,6 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 
 T = TypeVar("T")
-
-
-class StoreError(VimhaError):
-    """The database did not take a write, or did not answer, within the time that was given."""
 
 
 def engine(url: str, *, pool: int = 8) -> Engine:
@@ -68,9 +64,13 @@ class Database:
             yield connection
 
     def write(self, work: Callable[[Connection, int], T], *, within_s: float = 10.0) -> T:
-        """Run `work(connection, sequence)` in a transaction of its own and commit it; `sequence` is the last number given
-        out. Repeated after what is worth it for `within_s` seconds; StoreError then.
+        """Run `work(connection, sequence)` in a transaction of its own and commit it; `sequence` is the last number
+        that was given out. Repeated after what is worth it for `within_s` seconds; StoreError then.
         """
+        return self.small(lambda connection: work(connection, _lock(connection)), within_s=within_s)
+
+    def small(self, work: Callable[[Connection], T], *, within_s: float = 10.0) -> T:
+        """As `write`, without the sequence: for what tells nobody, such as leases and cursors."""
         end, pause = self._clock() + within_s, FIRST_PAUSE_S
         while True:
             try:
@@ -81,16 +81,19 @@ class Database:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
-    def _attempt(self, work: Callable[[Connection, int], T]) -> T:
+    def _attempt(self, work: Callable[[Connection], T]) -> T:
         with self.engine.connect() as connection:
             if self._lite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            row = connection.execute(
-                select(SEQUENCE.c.value).where(SEQUENCE.c.name == 1).with_for_update()
-            ).scalar_one()
-            found = work(connection, row)
+            found = work(connection)
             connection.commit()
             return found
+
+
+def _lock(connection: Connection) -> int:
+    """Take the sequence's row until the end of the transaction."""
+    query = select(SEQUENCE.c.value).where(SEQUENCE.c.name == 1).with_for_update()
+    return int(connection.execute(query).scalar_one())
 
 
 def advance(connection: Connection, value: int) -> None:

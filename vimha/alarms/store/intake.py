@@ -13,18 +13,15 @@ from threading import Lock, Thread
 from vimha.alarms import times
 from vimha.alarms.machine import Rules
 from vimha.alarms.model import Event
-from vimha.alarms.store import writing
-from vimha.alarms.store.database import Database, StoreError
+from vimha.alarms.store.database import Database
+from vimha.alarms.store.errors import FullError
 from vimha.alarms.store.rows import Row
+from vimha.alarms.store.writing import Turn, take_in
 
 BATCH = 500
 """Events to a transaction: it holds the store's lock for some 0.1 s then."""
 MOST_WAITING = 20_000
 """Some 20 MB of events."""
-
-
-class FullError(StoreError):
-    """More events wait than the store takes in."""
 
 
 class Waiting:
@@ -58,7 +55,9 @@ class Intake:
         return self._waiting
 
     def submit(self, events: Sequence[Event]) -> "Future[int]":
-        """Have `events` taken in; the future's result is how many notifications they made. FullError when too many wait."""
+        """Have `events` taken in; the future's result is how many notifications they made. FullError when too
+        many wait.
+        """
         with self._lock:
             if self._waiting + len(events) > MOST_WAITING:
                 raise FullError(f"{self._waiting} events wait for the store already", "Send them again later.")
@@ -98,7 +97,7 @@ class Intake:
         rules, notices = self._rules(), []
         try:
             notices = self._database.write(
-                lambda connection, sequence: writing.take_in(connection, sequence, events, times.now(), rules)
+                lambda connection, sequence: take_in(Turn(connection, sequence, times.now(), rules), events)
             )
         except Exception as error:
             self._end(batch, len(events), error)

@@ -4,16 +4,18 @@ Invariant: `entry_of(entry_row(e)) == e`, with the alarm beside it.
 """
 
 import json
-from collections.abc import Mapping
+import uuid
 from dataclasses import asdict
 from typing import Any
+
+from sqlalchemy import RowMapping
 
 from vimha.alarms import sol
 from vimha.alarms.catalogue import definitions
 from vimha.alarms.machine import Entry
 from vimha.alarms.model import Alarm, Event, Location
 from vimha.alarms.store.schema import NAME
-from vimha.alarms.words import Severity
+from vimha.alarms.words import NotificationType, Severity
 
 Row = dict[str, Any]
 
@@ -48,6 +50,19 @@ def history_row(alarm: Alarm, last: Severity, sequence: int) -> Row:
     return {**alarm_row(alarm, sequence), "severity": last.value, "cleared_us": alarm.cleared_us}
 
 
+def notification_row(sequence: int, kind: NotificationType, alarm: Alarm, at_us: int) -> Row:
+    """A row of table notification, for all subscribers."""
+    return {
+        "sequence": sequence,
+        "id": str(uuid.uuid4()),
+        "kind": kind.value,
+        "alarm_id": alarm.id,
+        "at_us": at_us,
+        "subscription_id": None,
+        "body": dumps(sol.body(alarm)),
+    }
+
+
 def entry_row(key: str, entry: Entry) -> Row:
     """A row of table entry."""
     return {
@@ -60,7 +75,7 @@ def entry_row(key: str, entry: Entry) -> Row:
     }
 
 
-def entry_of(row: Mapping[str, Any], body: str | None) -> Entry:
+def entry_of(row: RowMapping, body: str | None) -> Entry:
     """The entry of a row of table entry and its alarm's body."""
     return Entry(
         alarm=sol.alarm(json.loads(body)) if body else None,

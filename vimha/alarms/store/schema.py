@@ -89,7 +89,7 @@ LEASE = Table(
     "lease", METADATA,
     Column("name", String(64), primary_key=True),
     Column("owner", String(128), nullable=False),
-    Column("until_us", BigInteger, nullable=False),
+    Column("beat", BigInteger, nullable=False, comment="counts renewals"),
 )  # fmt: skip
 SETTING = Table(
     "setting", METADATA,

@@ -4,23 +4,32 @@ Invariant: an alarm's row, its key's entry, the events that were taken in and th
 written in one transaction; nothing is told that was not kept, and nothing kept that is not told.
 """
 
-import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.sql.expression import ColumnElement
 
-from vimha.alarms import machine, sol
+from vimha.alarms import machine
 from vimha.alarms.machine import Entry, Rules, Step
 from vimha.alarms.model import Alarm, Event
 from vimha.alarms.store.database import advance
-from vimha.alarms.store.rows import Row, alarm_row, dumps, entry_of, entry_row, history_row
+from vimha.alarms.store.rows import Row, alarm_row, entry_of, entry_row, history_row, notification_row
 from vimha.alarms.store.schema import ALARM, ENTRY, HISTORY, NOTIFICATION, SEEN
 from vimha.alarms.words import NotificationType
 
 CHUNK = 500
 """Keys to a query: SQLite takes 32,766 parameters at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One writing transaction: its connection, the last number that was given out, its time and the rules that hold."""
+
+    connection: Connection
+    sequence: int
+    now_us: int
+    rules: Rules
 
 
 @dataclass
@@ -29,7 +38,6 @@ class Desk:
 
     sequence: int
     now_us: int
-    rules: Rules
     entries: dict[str, Entry] = field(default_factory=dict)
     before: dict[str, Entry] = field(default_factory=dict)
     touched: dict[str, int] = field(default_factory=dict)
@@ -49,53 +57,40 @@ class Desk:
     def _tell(self, key: str, alarm: Alarm, before: Alarm | None) -> None:
         self.sequence += 1
         kind = NotificationType.ALARM if alarm.active else NotificationType.CLEARED
-        self.notices.append(
-            {
-                "sequence": self.sequence,
-                "id": str(uuid.uuid4()),
-                "kind": kind.value,
-                "alarm_id": alarm.id,
-                "at_us": self.now_us,
-                "subscription_id": None,
-                "body": dumps(sol.body(alarm)),
-            }  # fmt: skip
-        )
+        self.notices.append(notification_row(self.sequence, kind, alarm, self.now_us))
         self.touched[key] = self.sequence
         if not alarm.active:
             last = before.severity if before else alarm.severity
             self.archived.append(history_row(alarm, last, self.sequence))
 
 
-def take_in(connection: Connection, sequence: int, events: Sequence[Event], now_us: int, rules: Rules) -> list[Row]:
+def take_in(turn: Turn, events: Sequence[Event]) -> list[Row]:
     """Take in `events`, in their order; those that were taken in before are passed over. The notifications' rows."""
-    fresh = _fresh(connection, events)
-    desk = _desk(connection, sequence, now_us, rules, ENTRY.c.key, {event.key for event in fresh})
+    fresh = _fresh(turn.connection, events)
+    desk = _desk(turn, ENTRY.c.key, {event.key for event in fresh})
     for event in fresh:
-        desk.step(event.key, lambda entry, event=event: machine.observe(entry, event, now_us, rules))  # type: ignore[misc]
+        desk.step(event.key, lambda entry, event=event: machine.observe(entry, event, turn.now_us, turn.rules))  # type: ignore[misc]
     if fresh:
-        connection.execute(insert(SEEN), [{"id": event.id, "at_us": now_us} for event in fresh])
-    return _write(connection, sequence, desk)
+        turn.connection.execute(insert(SEEN), [{"id": event.id, "at_us": turn.now_us} for event in fresh])
+    return _write(turn.connection, desk)
 
 
-def settle_due(connection: Connection, sequence: int, now_us: int, rules: Rules, most: int = 1000) -> list[Row]:
-    """End the holds that are due, `most` of them at a time."""
-    due = select(ENTRY.c.key).where(ENTRY.c.due_us <= now_us).order_by(ENTRY.c.due_us).limit(most)
-    keys = set(connection.execute(due).scalars())
-    desk = _desk(connection, sequence, now_us, rules, ENTRY.c.key, keys)
+def settle_due(turn: Turn, most: int = 1000) -> list[Row]:
+    """End the holds that are due, `most` of them at a time. The notifications' rows."""
+    due = select(ENTRY.c.key).where(ENTRY.c.due_us <= turn.now_us).order_by(ENTRY.c.due_us).limit(most)
+    keys: list[str] = list(turn.connection.execute(due).scalars())
+    desk = _desk(turn, ENTRY.c.key, keys)
     for key in keys:
-        desk.step(key, lambda entry: machine.settle(entry, now_us, rules))
-    return _write(connection, sequence, desk)
+        desk.step(key, lambda entry: machine.settle(entry, turn.now_us, turn.rules))
+    return _write(turn.connection, desk)
 
 
-def change(
-    connection: Connection, sequence: int, alarm_id: str, work: Callable[[Entry], Step], now_us: int, rules: Rules
-) -> list[Row] | None:
-    """Do a step that an operator asked for on one active alarm; None when there is none of that id."""
-    desk = _desk(connection, sequence, now_us, rules, ENTRY.c.alarm_id, {alarm_id})
-    if not desk.entries:
-        return None
-    desk.step(next(iter(desk.entries)), work)
-    return _write(connection, sequence, desk)
+def change(turn: Turn, alarm_id: str, work: Callable[[Entry], Step]) -> list[Row]:
+    """Do a step that an operator asked for on one active alarm. The notifications' rows."""
+    desk = _desk(turn, ENTRY.c.alarm_id, [alarm_id])
+    for key in list(desk.entries):
+        desk.step(key, work)
+    return _write(turn.connection, desk)
 
 
 def _fresh(connection: Connection, events: Sequence[Event]) -> list[Event]:
@@ -107,18 +102,17 @@ def _fresh(connection: Connection, events: Sequence[Event]) -> list[Event]:
     return [event for event in events if by_id.get(event.id) is event]
 
 
-def _desk(
-    connection: Connection, sequence: int, now_us: int, rules: Rules, column: "ColumnElement[str]", values: Collection[str]
-) -> Desk:  # fmt: skip
-    desk = Desk(sequence, now_us, rules)
+def _desk(turn: Turn, column: "ColumnElement[str]", values: Collection[str]) -> Desk:
+    """The entries whose `column` has one of `values`, with their alarms."""
+    desk = Desk(turn.sequence, turn.now_us)
     for chunk in _chunks(list(values)):
         query = select(ENTRY, ALARM.c.body).outerjoin(ALARM, ALARM.c.id == ENTRY.c.alarm_id).where(column.in_(chunk))
-        for row in connection.execute(query).mappings():
+        for row in turn.connection.execute(query).mappings():
             desk.before[row["key"]] = desk.entries[row["key"]] = entry_of(row, row["body"])
     return desk
 
 
-def _write(connection: Connection, sequence: int, desk: Desk) -> list[Row]:
+def _write(connection: Connection, desk: Desk) -> list[Row]:
     changed = {key: entry for key, entry in desk.entries.items() if entry != desk.before.get(key)}
     _write_entries(connection, changed, desk.before)
     _write_alarms(connection, changed, desk)
