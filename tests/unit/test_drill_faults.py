@@ -61,7 +61,7 @@ def test_what_each_fault_does(fault: str, act: list[tuple[object, ...]]) -> None
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_healing_restores_power_and_may_be_repeated(fault: str) -> None:
-    lab = FakeLab(WELL, STATEFUL)
+    lab = FakeLab(WELL, STATEFUL, failing=("grep",))
     prepared = FAULTS[fault].prepare(stage_on(lab), ACTIVE, "haproxy")
     prepared.inject()
     prepared.heal()
@@ -103,12 +103,19 @@ def test_a_rolling_restart_goes_on_only_when_the_member_is_whole() -> None:
 
 
 def test_a_member_is_stopped_while_it_takes_its_state() -> None:
-    lab = FakeLab(WELL, STATEFUL)
+    lab = FakeLab(WELL, STATEFUL, failing=("grep",))
     done = injected("stop-in-transfer", lab)
-    assert standbys(done) == [("c3", True), ("c3", False), ("c3", True)]
+    assert [each[4] for each in done if each[1:3] == ("crm_resource", "--resource")] == ["--ban", "--clear", "--ban"]
     assert done.index(("c3", "pgrep", "-f", TRANSFER)) > done.index(("c3", "rm", "-f", "/var/lib/mysql/grastate.dat"))
+    assert [each[1] for each in done[-3:]] == ["crm_resource", "crm_resource", "grep"], "the stop is waited for"
+    assert standbys(done) == [], "the node's other services go on: their starts would delay the stop"
+
+
+def test_a_transfer_that_nothing_interrupted_is_told() -> None:
     with pytest.raises(VimhaError, match="takes its state"):
         injected("stop-in-transfer", FakeLab({**WELL, "pgrep": ""}, STATEFUL))
+    with pytest.raises(VimhaError, match="had its state before it was stopped"):
+        injected("stop-in-transfer", FakeLab(WELL, STATEFUL))
 
 
 def test_a_transfer_is_known_by_its_script_and_not_by_who_looks_for_it() -> None:

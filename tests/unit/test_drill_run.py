@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from fake_lab import SITE, FakeLab
 from vimha.drill import clients, run
 from vimha.drill.clients import targets
 from vimha.drill.faults import FAULTS
+from vimha.drill.injection import Injection
 from vimha.drill.ledger import Audit
 from vimha.drill.outage import Attempt
 from vimha.drill.run import Drill, Tools
@@ -114,6 +116,20 @@ def test_a_probe_that_says_nothing_is_waited_for(world: World) -> None:
     (entry,) = drill(world).run(1).rounds
     assert entry.returned
     assert entry.outage_s >= 8.0
+
+
+def test_a_fault_that_takes_long_is_watched_from_its_end_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage late in a procedure is no service that never returns."""
+
+    def procedure() -> None:
+        world.sleep(100.0)
+        world.blip_at = world.now - 0.1
+
+    slow = replace(FAULTS["switchover"], prepare=lambda *_: Injection("c1", procedure, lambda: None))
+    monkeypatch.setitem(FAULTS, "switchover", slow)
+    (entry,) = drill(world, "switchover").run(1).rounds
+    assert entry.returned
+    assert 0.2 <= entry.outage_s <= 0.3
 
 
 def test_a_service_that_never_returns_is_given_up_and_said(world: World) -> None:

@@ -34,7 +34,9 @@ JOIN_S = 120.0
 TRANSFER_S = 60.0
 TRANSFER = "wsrep_sst_[a-z]+ +--role"
 """The command line of MariaDB's script that moves a member's whole state."""
-POLL_S = 0.05
+WHOLE_STATE = "^seqno: *[0-9]"
+"""What grastate.dat has of a member that was whole when it stopped; one that was not has -1."""
+DATABASE = "database"
 
 
 def _member_power(stage: Stage, roles: Roles, service: str) -> Injection:
@@ -147,15 +149,24 @@ def _stop_in_transfer(stage: Stage, roles: Roles, service: str) -> Injection:
     runner = stage.machines.runner(node)
 
     def inject() -> None:
-        stage.standby(node, True)
+        # the member alone: among a whole node's starts the stop would wait for the slowest, and come after the transfer
+        stage.keep_off(DATABASE, node, True)
         stage.wait_idle()
         _remove(stage, node, state)
-        stage.standby(node, False)
+        stage.keep_off(DATABASE, node, False)
         moving = lambda: bool(runner(["pgrep", "-f", TRANSFER], timeout_s=COMMAND_S).out)  # noqa: E731
         stage.until(moving, f"{node} takes its state from another member", TRANSFER_S)
-        stage.standby(node, True)
+        stage.keep_off(DATABASE, node, True)
+        stage.wait_idle()
+        if runner(["grep", "--quiet", WHOLE_STATE, state], timeout_s=COMMAND_S).ok:
+            raise VimhaError(f"{node} had its state before it was stopped", "More data make the transfer longer.")
 
-    return Injection(node, inject, lambda: _active_all(stage))
+    return Injection(node, inject, lambda: _let_join(stage, node))
+
+
+def _let_join(stage: Stage, node: str) -> None:
+    power_on_all(stage)
+    stage.keep_off(DATABASE, node, False)
 
 
 def _state_file(stage: Stage) -> str:

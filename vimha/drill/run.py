@@ -168,8 +168,9 @@ class Drill:
             returned = False
             try:
                 injection.inject()
+                done = self.tools.clock()
                 since = self._undo_early(injection, fault_at)
-                ended, returned = self._observe(clients, watch, since, roles)
+                ended, returned = self._observe(clients, watch, max(since, done), roles)
             finally:
                 injection.heal()
             healed = self._recover(injection)

@@ -115,6 +115,11 @@ class Stage:
         change = ["--update", "on"] if on else ["--delete"]
         self.ask(["crm_attribute", "--node", node, "--name", "standby", *change], but=node if on else "")
 
+    def keep_off(self, resource: str, node: str, on: bool) -> None:
+        """Stop `resource` on `node` alone and keep it off there, or let it run there again; the node's others go on."""
+        change = "--ban" if on else "--clear"
+        self.ask(["crm_resource", "--resource", resource, change, "--node", node])
+
     def move_vip(self, node: str) -> None:
         """Move the stage's VIP, and what is grouped with it, to `node`; stickiness keeps it there afterwards.
 
