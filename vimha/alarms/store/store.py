@@ -6,32 +6,36 @@ a method has returned, or a future has, is on the disk.
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 
 from vimha.alarms import times
 from vimha.alarms.machine import Rules
 from vimha.alarms.model import Event
-from vimha.alarms.store import database, leases, operate, outbox, queries, settings
+from vimha.alarms.store import database, leases, operate, outbox, queries, retention, settings
 from vimha.alarms.store.database import Database
 from vimha.alarms.store.errors import StoreError, UnknownAlarmError
 from vimha.alarms.store.intake import Intake
 from vimha.alarms.store.leases import Leases
 from vimha.alarms.store.outbox import Notice, Subscription
 from vimha.alarms.store.queries import Kept, Key, Page
+from vimha.alarms.store.retention import Retention
 from vimha.alarms.store.rows import Row
-from vimha.alarms.store.schema import ALARM, HISTORY, METADATA
-from vimha.alarms.store.writing import Turn
+from vimha.alarms.store.schema import ALARM, ENTRY, HISTORY, METADATA
+from vimha.alarms.store.upkeep import SWEEP_S, Upkeep
+from vimha.alarms.store.writing import Turn, settle_due
 from vimha.alarms.words import AckState, Severity
 
 Committed = Callable[[Sequence[Row]], None]
 Where = Sequence[ColumnElement[bool]]
 HEALTH_S = 2.0
 """As long the store may take to say that it can write."""
+SWEEP_LEASE_S = 2.5 * SWEEP_S
 
 
 class Store:
@@ -44,6 +48,8 @@ class Store:
         self._leases, self._leases_lock = Leases(time.monotonic), Lock()
         self._callbacks: list[Committed] = []
         self._intake = Intake(made, lambda: self._rules, self._committed)
+        self._name = uuid.uuid4().hex
+        self._upkeep = Upkeep(self.settle, self._sweep, time.monotonic)
 
     @classmethod
     def open(cls, url: str, rules: Rules = Rules(), *, clock: Callable[[], int] = times.now) -> "Store":  # noqa: B008
@@ -57,6 +63,7 @@ class Store:
 
     def close(self) -> None:
         """Take in what waits, and let the database go."""
+        self._upkeep.close()
         self._intake.close()
         self._database.engine.dispose()
 
@@ -187,6 +194,30 @@ class Store:
         """Set it, for all nodes."""
         self._database.small(lambda connection: settings.write(connection, name, value))
 
+    def retention(self) -> Retention:
+        """How long the history is kept."""
+        with self._database.reading() as connection:
+            return retention.read(connection)
+
+    def set_retention(self, kept: Retention) -> None:
+        """Keep it that long from now on, on all nodes."""
+        self._database.small(lambda connection: retention.write(connection, kept))
+
+    @property
+    def aged(self) -> Mapping[str, int]:
+        """How many rows of each table this process removed because of their age or number."""
+        return self._upkeep.aged
+
+    def settle(self) -> int:
+        """End the holds that are due (the store does it by itself four times a second); how many."""
+        if not self._any_due():
+            return 0
+        return len(self._tell(settle_due))
+
+    def sweep(self, goes_on: Callable[[], bool] = lambda: True) -> "Counter[str]":
+        """Remove what is too old (one node's store does it by itself every minute); how many rows of each table."""
+        return retention.sweep(self._database, self._clock(), goes_on)
+
     def health(self) -> str:
         """Why the store cannot write now; empty: it just did."""
         beat = uuid.uuid4().hex
@@ -195,6 +226,14 @@ class Store:
         except StoreError as error:
             return error.message
         return ""
+
+    def _any_due(self) -> bool:
+        query = select(ENTRY.c.key).where(ENTRY.c.due_us <= self._clock()).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def _sweep(self, goes_on: Callable[[], bool]) -> "Counter[str]":
+        return self.sweep(goes_on) if self.lease("sweep", self._name, SWEEP_LEASE_S) else Counter()
 
     def _change(self, alarm_id: str, work: Callable[[Turn], list[Row]]) -> Kept:
         self._tell(work)
