@@ -5,12 +5,13 @@ time; it is repeated as a whole when the database says that nothing of it was do
 must bear repetition (events do, by their ids).
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from vimha.alarms.store.errors import StoreError
@@ -29,6 +30,7 @@ def engine(url: str, *, pool: int = 8) -> Engine:
     """An engine for a SQLAlchemy URL: `sqlite:////path/file.db` or `mysql+pymysql://...`."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
+        _own_file(parsed.database or "")
         made = create_engine(parsed, connect_args={"timeout": 5, "check_same_thread": False}, pool_size=pool)
         event.listen(made, "connect", _sqlite)
         return made
@@ -38,13 +40,21 @@ def engine(url: str, *, pool: int = 8) -> Engine:
     )  # fmt: skip
 
 
+def _own_file(path: str) -> None:
+    """Make the file, for its user alone: subscribers' credentials are in it. SQLite's other files follow its mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(f"{path or 'no file'}: the store cannot be opened: {error.strerror}") from error
+
+
 def _sqlite(connection: object, _: object) -> None:
     """WAL, so that readers and the writer do not wait for each other; FULL, so that a commit survives a power loss.
     The driver begins no transactions of its own: `writing` says BEGIN IMMEDIATE.
     """
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "cache_size=-65536"):
+    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -111,10 +121,3 @@ def passing(error: DBAPIError) -> bool:
     if arguments and isinstance(arguments[0], int):
         return arguments[0] in RETRIED or error.connection_invalidated
     return "locked" in str(error.orig) or "busy" in str(error.orig)
-
-
-def prepare(made: Engine) -> None:
-    """Put the sequence's row into a new database."""
-    with made.begin() as connection:
-        if connection.execute(select(SEQUENCE.c.value)).first() is None:
-            connection.execute(insert(SEQUENCE).values(name=1, value=0))

@@ -26,7 +26,8 @@ from vimha.alarms.store.outbox import Notice, Subscription
 from vimha.alarms.store.queries import Kept, Key, Page
 from vimha.alarms.store.retention import Retention
 from vimha.alarms.store.rows import Row
-from vimha.alarms.store.schema import ALARM, ENTRY, HISTORY, METADATA
+from vimha.alarms.store.schema import ALARM, ENTRY, HISTORY
+from vimha.alarms.store.upgrade import upgrade
 from vimha.alarms.store.upkeep import SWEEP_S, Upkeep
 from vimha.alarms.store.writing import Turn, settle_due
 from vimha.alarms.words import AckState, Severity
@@ -56,10 +57,9 @@ class Store:
         """The store at a SQLAlchemy URL (`sqlite:////path/file.db`, `mysql+pymysql://...`), its tables made or
         brought up to date; StoreError when it cannot be reached.
         """
-        engine = database.engine(url)
-        METADATA.create_all(engine)
-        database.prepare(engine)
-        return cls(Database(engine), rules, clock)
+        made = Database(database.engine(url))
+        upgrade(made)
+        return cls(made, rules, clock)
 
     def close(self) -> None:
         """Take in what waits, and let the database go."""

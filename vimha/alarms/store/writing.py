@@ -4,6 +4,7 @@ Invariant: an alarm's row, its key's entry, the events that were taken in and th
 written in one transaction; nothing is told that was not kept, and nothing kept that is not told.
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -67,11 +68,11 @@ class Desk:
 def take_in(turn: Turn, events: Sequence[Event]) -> list[Row]:
     """Take in `events`, in their order; those that were taken in before are passed over. The notifications' rows."""
     fresh = _fresh(turn.connection, events)
-    desk = _desk(turn, ENTRY.c.key, {event.key for event in fresh})
-    for event in fresh:
+    desk = _desk(turn, ENTRY.c.key, {event.key for event in fresh.values()})
+    for event in fresh.values():
         desk.step(event.key, lambda entry, event=event: machine.observe(entry, event, turn.now_us, turn.rules))  # type: ignore[misc]
     if fresh:
-        turn.connection.execute(insert(SEEN), [{"id": event.id, "at_us": turn.now_us} for event in fresh])
+        turn.connection.execute(insert(SEEN), [{"id": digest, "at_us": turn.now_us} for digest in fresh])
     return _write(turn.connection, desk)
 
 
@@ -93,13 +94,18 @@ def change(turn: Turn, alarm_id: str, work: Callable[[Entry], Step]) -> list[Row
     return _write(turn.connection, desk)
 
 
-def _fresh(connection: Connection, events: Sequence[Event]) -> list[Event]:
-    """The events that were not taken in before; of two with one id, the first."""
-    known: set[str] = set()
-    for chunk in _chunks([event.id for event in events]):
-        known.update(connection.execute(select(SEEN.c.id).where(SEEN.c.id.in_(chunk))).scalars())
-    by_id = {event.id: event for event in reversed(events) if event.id not in known}
-    return [event for event in events if by_id.get(event.id) is event]
+def _fresh(connection: Connection, events: Sequence[Event]) -> dict[str, Event]:
+    """The events that were not taken in before, by the digests of their ids; of two with one id, the first."""
+    by_digest = {_digest(event.id): event for event in reversed(events)}
+    for chunk in _chunks(list(by_digest)):
+        known: list[str] = list(connection.execute(select(SEEN.c.id).where(SEEN.c.id.in_(chunk))).scalars())
+        for digest in known:
+            del by_digest[digest]
+    return dict(reversed(by_digest.items()))
+
+
+def _digest(event_id: str) -> str:
+    return hashlib.blake2b(event_id.encode(), digest_size=16).hexdigest()
 
 
 def _desk(turn: Turn, column: "ColumnElement[str]", values: Collection[str]) -> Desk:
