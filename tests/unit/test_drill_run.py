@@ -171,6 +171,24 @@ def test_the_fault_is_undone_on_an_interrupt(world: World) -> None:
     assert not world.lab.dark
 
 
+def test_a_killed_services_failure_is_forgotten_after_an_interrupt_too(world: World) -> None:
+    """Pacemaker notices the kill a moment later; a failure that it kept would count for days."""
+    tools = world.tools()
+    world.lab.answers = {"pgrep": "7\n"}
+    killed_at: list[float] = []
+
+    def interrupted(seconds: float) -> None:
+        if not killed_at and any("pkill" in done for done in world.lab.done):
+            killed_at.append(world.now)
+            raise KeyboardInterrupt
+        world.sleep(seconds)
+
+    with pytest.raises(KeyboardInterrupt):
+        drill(world, "service-kill", Tools(tools.health, tools.say, tools.clock, tools.epoch, interrupted)).run(1)
+    assert [done[1] for done in world.lab.done[-2:]] == ["crm_resource", "stonith_admin"]
+    assert world.now >= killed_at[0] + 1.0
+
+
 def test_a_cluster_that_does_not_heal_ends_the_drill_and_is_said(world: World) -> None:
     outcome = drill(world, tools=world.tools(lambda: ["c1 is offline"] if world.off_at < world.now else [])).run(3)
     assert len(outcome.rounds) == 1

@@ -1,8 +1,8 @@
 """The drill itself: round after round, arrange, inject, watch, heal, judge.
 
 Invariant: a fault is injected only into a healthy cluster whose service answers, and whatever happens afterwards
-(a failed round, an error, Ctrl-C) the fault is undone before anything else. A cluster that does not become healthy
-again is said so, and ends the drill.
+(a failed round, an error, Ctrl-C, another one during that) the fault is undone before anything else. A cluster that
+does not become healthy again is said so, and ends the drill.
 """
 
 import tempfile
@@ -17,6 +17,7 @@ from vimha.drill.assess import Seen, assess, one_line
 from vimha.drill.clients import Clients
 from vimha.drill.faults import HAPROXY
 from vimha.drill.injection import Fault, Injection
+from vimha.drill.interrupt import insist
 from vimha.drill.journal import Event
 from vimha.drill.split_brain import holder_at, holdings
 from vimha.drill.stage import Roles, Stage
@@ -164,27 +165,34 @@ class Drill:
             if injection.note:
                 self.tools.say(injection.note)
             fault_at, epoch = self.tools.clock(), self.tools.epoch()
-            since = ended = fault_at
-            returned = False
             try:
                 injection.inject()
                 done = self.tools.clock()
                 since = self._undo_early(injection, fault_at)
                 ended, returned = self._observe(clients, watch, max(since, done), roles)
-            finally:
                 injection.heal()
-            healed = self._recover(injection)
-            audit = clients.settle() if healed else None
-            fenced = healed and self.stage.was_fenced(injection.target, epoch)
-            logs = self._logs(fault_at)
-            if healed:
-                self.stage.clean_up()
+                healed = self._recover(injection)
+                audit = clients.settle() if healed else None
+                fenced = healed and self.stage.was_fenced(injection.target, epoch)
+                logs = self._logs(fault_at)
+                if healed:
+                    self.stage.clean_up()
+            except BaseException:
+                insist(lambda: self._abandon(injection), self.tools.say)
+                raise
             tries, sightings = clients.read(), watch.read()
             seen = Seen(roles.dc, injection.target, fault_at, since, ended, returned, tries, sightings, logs, audit)
         if roles.dc == injection.target:
             self._settled_at = max((e.at for e in logs if e.kind == "dc-elected"), default=self.tools.clock())
         held_to = self._limits(injection.target, roles.dc)
         return assess(number, seen, held_to, self.fault.expected, vips[0], fenced=fenced, healed=healed)
+
+    def _abandon(self, injection: Injection) -> None:
+        """Undo the fault of a round that was broken off, and have Pacemaker forget what it has seen of it."""
+        injection.heal()
+        with suppress(VimhaError):  # the cluster may not be able to answer yet
+            self.tools.sleep(notice_s(self.stage.site, self.fault, self.service))
+            self.stage.clean_up()
 
     def _logs(self, since: float) -> tuple[Event, ...]:
         age = self.tools.clock() - since
