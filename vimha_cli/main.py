@@ -24,6 +24,7 @@ COMMANDS = {
     "agents": "vimha_cli.agents:agents",
     "lab": "vimha_cli.lab:lab",
     "drill": "vimha_cli.drill:drill",
+    "alarms": "vimha_cli.alarms:alarms",
 }
 """Command name -> module:attribute, imported only when used: a start must cost no more than its own command."""
 

@@ -1,0 +1,175 @@
+"""The alarm service's configuration file (/etc/vimha/alarms.yaml): its model, and its reading.
+
+Invariant: whatever the file holds, `load` returns settings or raises a UsageError that names every mistake with its
+line. Secrets are in files of their own; the configuration names them.
+"""
+
+import json
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vimha.alarms.delivery.settings import DeliverySettings
+from vimha.alarms.machine import Rules
+from vimha.alarms.times import SECOND
+from vimha.errors import UsageError
+from vimha.findings import errors
+from vimha.site import yamltext
+from vimha.site.yamltext import Places
+
+FILE = Path("/etc/vimha/alarms.yaml")
+MAX_BYTES = 1 << 20
+PORT = 8780
+
+
+class Section(BaseModel):
+    """A part of the file: nothing unknown in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Role(StrEnum):
+    """What somebody may: a reader reads; an operator also acknowledges, clears, subscribes, sends events, sets."""
+
+    READER = "reader"
+    OPERATOR = "operator"
+
+
+class Listen(Section):
+    """Where the service is asked. Plain HTTP beyond this host's loopback only when `plain` says so."""
+
+    address: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = PORT
+    certificate: Path | None = None
+    """PEM: the server's certificate and the chain above it."""
+    key: Path | None = None
+    client_ca: Path | None = None
+    """PEM: who signs client certificates; without it none is asked for."""
+    plain: bool = False
+
+    @model_validator(mode="after")
+    def _safe(self) -> "Listen":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("`certificate` and `key` belong together")
+        if self.client_ca and not self.certificate:
+            raise ValueError(
+                "`client_ca` asks clients for certificates, which only TLS does: give `certificate` and `key`"
+            )
+        if not ip_address(self.address).is_loopback and not self.certificate and not self.plain:
+            raise ValueError(
+                f"plain HTTP on {self.address} would show tokens and passwords to the network: give `certificate` and "
+                "`key`, or say `plain: true` when something in front of the service speaks TLS"
+            )
+        return self
+
+
+class Keystone(Section):
+    """Who validates the tokens of OpenStack's users; the service asks with credentials of its own."""
+
+    auth_url: str
+    username: str
+    password_file: Path
+    project_name: str = "service"
+    user_domain_name: str = "Default"
+    project_domain_name: str = "Default"
+    ca_file: Path | None = None
+    roles: dict[str, Role] = {"admin": Role.OPERATOR, "reader": Role.READER}
+    """Role name in Keystone -> what it may here; the most of all that a token has."""
+
+
+class Auth(Section):
+    """Who may ask; at least one way."""
+
+    file: Path | None = None
+    """Users and tokens (service/users.py); mode 0600."""
+    certificates: dict[str, Role] = {}
+    """Subject of a client certificate, such as `O=Example, CN=nfvo` -> role."""
+    keystone: Keystone | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> "Auth":
+        if not (self.file or self.certificates or self.keystone):
+            raise ValueError("nobody could ask: give `file`, `certificates` or `keystone`")
+        return self
+
+
+class Flapping(Section):
+    """When an alarm is held because it flaps (alarms/machine.py, Rules); seconds."""
+
+    changes: Annotated[int, Field(ge=1, le=1000)] = 5
+    window: Annotated[float, Field(gt=0, le=86_400)] = 60
+    quiet: Annotated[float, Field(gt=0, le=3600)] = 15
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.changes, round(self.window * SECOND), round(self.quiet * SECOND))
+
+
+class Settings(Section):
+    """The whole file."""
+
+    auth: Auth
+    store: str = "sqlite:////var/lib/vimha/alarms.db"
+    """A SQLAlchemy URL: `sqlite:////path/file.db` or `mysql+pymysql://user@host/database`."""
+    store_password_file: Path | None = None
+    listen: Listen = Listen()
+    url: str | None = None
+    """What clients call this service, such as https://vip:8780; without it links are made of the address asked for."""
+    flapping: Flapping = Flapping()
+    delivery: DeliverySettings = DeliverySettings()
+
+    @property
+    def base_url(self) -> str:
+        """The root of links that no request asked for, without a slash at the end."""
+        if self.url:
+            return self.url.rstrip("/")
+        address = f"[{self.listen.address}]" if ":" in self.listen.address else self.listen.address
+        return f"{'https' if self.listen.certificate else 'http'}://{address}:{self.listen.port}"
+
+
+def load(path: Path) -> Settings:
+    """The settings in the file at `path`; UsageError with every mistake and its line."""
+    return parse(_content(path), str(path))
+
+
+def parse(text: str, file: str) -> Settings:
+    """The settings in `text`; `file` is what mistakes call it."""
+    document = yamltext.read(text, file)
+    if found := errors(document.findings):
+        raise UsageError("\n".join(f"{each.where}: {each.message}" for each in found), found[0].remedy)
+    try:
+        return Settings.model_validate_json(json.dumps({} if document.data is None else document.data))
+    except ValidationError as error:
+        raise UsageError("\n".join(mistakes(error, document.places))) from error
+
+
+def mistakes(error: ValidationError, places: Places) -> list[str]:
+    """What does not fit its model, each with its place in the file."""
+    return [
+        f"{places.at(tuple(each['loc']))}: {'.'.join(str(step) for step in each['loc']) or 'the file'}: {_said(each)}"
+        for each in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _said(mistake: Any) -> str:
+    if mistake["type"] == "extra_forbidden":
+        return "unknown"
+    return str(mistake["msg"]).removeprefix("Value error, ")
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB", "Is this the right file?")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text") from error
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read: {error.strerror}", "docs/alarms.md has one to begin with."
+        ) from error
