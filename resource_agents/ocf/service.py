@@ -7,6 +7,7 @@ answer is failed, never "not running", and never running.
 from resource_agents.ocf.agent import (
     CONFIGURED,
     GENERIC,
+    INSTALLED,
     NOT_RUNNING,
     OK,
     Action,
@@ -29,6 +30,8 @@ CHECK_SHARE = 0.8
 """How much of a monitor's time-out the health check may take: the rest is ours, to say what is wrong."""
 ATTEMPT_S = 1.0
 """The longest that one attempt may take while a start waits for the first answer."""
+FREE_S = 2.0
+"""How long the port may still be in use as our daemon is to start: one that was killed is gone in milliseconds."""
 
 UNIT = Parameter(
     "unit", "systemd unit to run it by",
@@ -139,16 +142,28 @@ class Service(Agent):
         return "" if status == 200 else f"{where} answers {status}"
 
     def _port_free(self) -> None:
-        """OcfError when a stranger listens where our daemon should: its answers would pass for our daemon's."""
-        try:
-            connect(self.target[0], self.target[1], min(0.5, self.deadline.left())).close()
-        except OSError:
-            return
-        raise OcfError(
-            GENERIC,
-            f"port in use: a process that this resource did not start listens at {self.target[0]}:{self.target[1]}"
-            f" (ss -ltnp 'sport = :{self.target[1]}' names it)",
-        )
+        """OcfError(INSTALLED) when a stranger listens where our daemon should: its answers would pass for our daemon's.
+
+        An earlier run that is on its way out is given FREE_S for that: it is no reason to ban the node.
+        """
+        host, port, _ = self.target
+        end = self.deadline.sooner(min(FREE_S, self.deadline.left() / 2))
+        while _listens(host, port, min(0.5, self.deadline.left())):
+            if not end.left():
+                raise OcfError(
+                    INSTALLED,
+                    f"port in use: a process that this resource did not start listens at {host}:{port}"
+                    f" (ss -ltnp 'sport = :{port}' names it): end it, or give it another port",
+                )
+            self.system.sleep(POLL_S)
+
+
+def _listens(host: str, port: int, timeout_s: float) -> bool:
+    try:
+        connect(host, port, timeout_s).close()
+    except OSError:
+        return False
+    return True
 
 
 def service_actions(start: int, stop: int) -> tuple[Action, ...]:

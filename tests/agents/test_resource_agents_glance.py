@@ -121,7 +121,7 @@ def test_port_in_use(glance: Resource) -> None:
     port = int(glance.parameters["url"].split(":")[2].partition("/")[0])
     with socket.create_server(("127.0.0.1", port)):
         answer = glance("start", timeout_ms=10000)
-    assert answer.code == 1
+    assert answer.code == 5
     assert answer.reason.startswith("port in use")
 
 

@@ -126,7 +126,7 @@ def test_the_health_port_in_use_by_a_stranger(haproxy: Resource) -> None:
     with socket.create_server((host, int(port))):
         assert haproxy.probe() == 7
         answer = haproxy("start")
-    assert answer.code == 1
+    assert answer.code == 5
     assert answer.reason.startswith(f"port in use: a process that this resource did not start listens at {host}:{port}")
 
 

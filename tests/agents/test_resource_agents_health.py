@@ -82,7 +82,7 @@ def test_a_port_in_use_by_a_stranger(health: Resource) -> None:
     host, port = health.parameters["listen"].split(":")
     with socket.create_server((host, int(port))):
         answer = health("start")
-    assert answer.code == 1
+    assert answer.code == 5
     assert answer.reason.startswith(f"port in use: a process that this resource did not start listens at {host}:{port}")
 
 

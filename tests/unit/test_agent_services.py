@@ -1,5 +1,6 @@
 """The agents of HTTP services, without their daemons: commands, parameters, reasons. The rest is in tests/agents."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +102,44 @@ def test_what_a_node_lacks_is_this_nodes_failure(host: FakeHost, missing: str, r
     assert runtime.invoke(GlanceApi, "validate-all", env, host)[0] == OK
     assert runtime.invoke(GlanceApi, "validate-all", {**env, "OCF_CHECK_LEVEL": "10"}, host)[0] == INSTALLED
     assert runtime.invoke(GlanceApi, "monitor", {**env, "OCF_RESKEY_CRM_meta_interval": "0"}, host)[0] == NOT_RUNNING
+
+
+class DyingHost(FakeHost):
+    """A fake host on which somebody listens at `port` until a time of its clock."""
+
+    def __init__(self, root: Path, until: float) -> None:
+        super().__init__(root)
+        self.put("/usr/sbin/haproxy", "", 0o755)
+        self.put("/etc/vimha/haproxy.cfg", "")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.until = until
+
+    def sleep(self, seconds: float) -> None:  # type: ignore[override]
+        super().sleep(seconds)
+        if self.now >= self.until:
+            self.listener.close()
+
+    def start(self) -> tuple[int, str]:
+        with self.listener:
+            return runtime.invoke(Haproxy, "start", {"OCF_RESKEY_health": f"127.0.0.1:{self.port}"}, self)
+
+
+def test_a_stranger_at_its_port_bans_it_from_the_node(tmp_path: Path) -> None:
+    host = DyingHost(tmp_path, until=1000)
+    code, reason = host.start()
+    assert code == INSTALLED
+    assert reason.startswith(
+        f"port in use: a process that this resource did not start listens at 127.0.0.1:{host.port}"
+    )
+    assert host.commands == []
+
+
+def test_an_earlier_run_that_is_still_ending_does_not(tmp_path: Path) -> None:
+    host = DyingHost(tmp_path, until=101)
+    host.answers["haproxy"] = (1, REFUSED)
+    _, reason = host.start()
+    assert "unknown keyword" in reason
 
 
 def test_a_start_that_ends_at_once_says_why(host: FakeHost) -> None:
