@@ -26,17 +26,18 @@ from resource_agents.ocf.agent import (
     OcfError,
     Parameter,
 )
-from resource_agents.ocf.attribute import Attribute
-from resource_agents.ocf.peers import Decision, Refuse, Wait, parse_members
+from resource_agents.ocf.peers import Refuse, Wait, parse_members
 from resource_agents.ocf.process import Process
 from resource_agents.ocf.refusal import Refusal
 from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
-from resource_agents.wsrep.election import Bootstrap, confirmed, decide
+from resource_agents.wsrep.council import Council
+from resource_agents.wsrep.election import Bootstrap, confirmed
 from resource_agents.wsrep.member import Member, Unreadable
+from resource_agents.wsrep.progress import Progress
 from resource_agents.wsrep.room import GRACE_S, degraded, lack
 from resource_agents.wsrep.status import DONOR, INCONSISTENT, Status
-from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, Word, decode, encode
+from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ CHECK_SHARE = 0.7
 """How much of an action's time a look may take; the rest is ours, to say what is wrong."""
 LOOK_S = 0.5
 """The longest that one look takes while the member is under way, or is to be stopped anyway."""
-ASK_S = 1.0
-"""The longest that the attribute daemon may take to answer, or to show our own word."""
 STALL_S = 30.0
 """A joiner that neither receives nor applies anything for so long is failed (issue 3)."""
 FORM_S = 10.0
@@ -112,19 +111,21 @@ class Galera(Agent):
         self.node = env.get("OCF_RESKEY_CRM_meta_on_node") or system.node_name()
         pid_file = self.values["pid"] or f"/run/vimha/{self.instance}.pid"
         self.member = Member(system, self.values, pid_file)
-        self.progress_file = pid_file.removesuffix(".pid") + ".progress"
+        self.progress = Progress(system, pid_file.removesuffix(".pid") + ".progress")
         self.refusal = Refusal(system, pid_file.removesuffix(".pid") + ".refused")
-        self.attribute = Attribute(system, self.values["attribute"], private=True)
-        self.choice = Attribute(system, f"{self.values['attribute']}-bootstrap", private=True)
+        note = lambda text: log(env, self.name, INFO, text)  # noqa: E731
+        self.council = Council(
+            system, self.node, list(self.members), name=self.values["attribute"], deadline=deadline, note=note
+        )
 
     def start(self) -> int:
         """Start the member; 0 when it is synced, or under way after `patience` seconds."""
         if self.member.daemon.find() is None:
             self._check()
             self.refusal.repeat()
-            self.system.remove(self.progress_file)
+            self.progress.forget()
             self.member.install(self.deadline)
-            self._say(self.member.recover(self.deadline))
+            self.council.say(self.member.recover(self.deadline))
         end = self.deadline.sooner(float(self.values["patience"]))
         waiting = self._step()
         while waiting and end.left():
@@ -144,15 +145,14 @@ class Galera(Agent):
             grace_s = 0.0 if status and status.local_state == INCONSISTENT else grace_s
         self.member.daemon.stop(grace_s, self.deadline)
         self.member.datadir.restore_view(view)
-        self.system.remove(self.progress_file)
-        for trouble in self.attribute.clear(min(ASK_S, self.deadline.left() / 2)):
-            log(self.env, self.name, INFO, f"{self.values['attribute']} may be left behind: {trouble}")
+        self.progress.forget()
+        self.council.leave()
         return OK
 
     def monitor(self) -> int:
         """0 synced, 190 donor, in transfer, waiting or short of room, 1 frozen, hung or without quorum, 7 not there."""
         process = self.member.daemon.find()
-        word = decode(self.attribute.published() or "")
+        word = self.council.said()
         if process is None and (self.probe or word is None or word.phase == PRIMARY):
             self.reason = "" if self.probe else "no such process"
             return NOT_RUNNING
@@ -188,37 +188,37 @@ class Galera(Agent):
     def _step(self) -> str:
         """One step towards a synced member; what it waits for, empty when it is synced."""
         process = self.member.daemon.find()
-        word = decode(self.attribute.published() or "")
+        word = self.council.said()
         return self._elect(word) if process is None else self._follow(process, word)
 
     def _elect(self, word: Word | None) -> str:
         """mariadbd does not run: decide, say so, and start it when everybody must have heard that."""
         if word is None or word.phase != ELECT:
-            ended = self._count()
+            ended = self.progress.end()
             if ended >= ATTEMPTS:
                 raise self.member.complaint(f"it ended as it started, {ended} times")
             failure = self.member.complaint("it ended as it started")
             if failure.code == INSTALLED:
                 raise failure
             word = self.member.recover(self.deadline)
-            self._say(word)
-        seen = self._seen(word)
+            self.council.say(word)
+        seen = self.council.seen(word)
         if self.node not in seen:
             return "waits for Pacemaker's attribute daemon to show this node's own state"
-        decision, forced = self._decide(word, seen)
+        decision, forced = self.council.decide(word, seen)
         if isinstance(decision, Refuse):
             raise OcfError(INSTALLED, decision.reason)
         if isinstance(decision, Wait):
             return decision.reason
         said = word.said(CLAIM if isinstance(decision, Bootstrap) else JOIN)
-        self._say(said)
-        seen = self._heard(said)
+        self.council.say(said)
+        seen = self.council.heard(said)
         if not (seen and confirmed(self.node, list(self.members), seen, forced=forced)):
-            self._say(word)
+            self.council.say(word)
             return "another node was about to start its member; looks again"
         log(self.env, self.name, INFO, f"{decision!r}")
         self.member.launch(word, bootstrap=isinstance(decision, Bootstrap))
-        self._progress(-1)
+        self.progress.idle(-1)
         return f"started: {decision.reason}"
 
     def _follow(self, process: Process, word: Word | None) -> str:
@@ -237,13 +237,13 @@ class Galera(Agent):
             self._settle(status)
             return ""
         amount = self.system.usage(self.values["datadir"]) + (status.last_committed if status else 0)
-        idle = self._progress(amount)
+        idle = self.progress.idle(amount)
         if status and status.primary:
             told = f"{status.state_comment or 'state transfer'}, {max(status.last_committed, 0)} committed"
         else:
             told = f"state transfer or search for the primary component, {amount >> 20} MiB here"
             if idle > FORM_S and word:
-                if not (primary := self._primary(word)):
+                if not (primary := self.council.primary(word)):
                     return self._form_anew(word)
                 told = f"{told}; {primary} is in it: {UNREACHED}"
         if idle > STALL_S:
@@ -254,8 +254,8 @@ class Galera(Agent):
         """Nobody is primary, and the last view did not form: kill the member, and elect without its view."""
         self.member.daemon.stop(0.0, self.deadline)
         self.member.datadir.set_view_aside()
-        self._say(word.said(JOIN))
-        self.system.remove(self.progress_file)
+        self.council.say(word.said(JOIN))
+        self.progress.forget()
         return f"no primary component formed within {FORM_S:g} s; elects anew"
 
     def _health(self) -> str:
@@ -271,11 +271,11 @@ class Galera(Agent):
             return self._outage(status)
         self._settle(status)
         if status.synced:
-            self.system.remove(self.progress_file)
+            self.progress.forget()
             return degraded(self.system, self.values["datadir"])
         if status.local_state == DONOR:
             return "donor: it sends its state to a joiner, or is desynced by an operator"
-        idle = self._progress(status.last_committed)
+        idle = self.progress.idle(status.last_committed)
         if idle > STALL_S:
             raise OcfError(GENERIC, f"no progress for {idle:.0f} s: {status!r}")
         return f"catches up: {status!r}"
@@ -286,20 +286,19 @@ class Galera(Agent):
             cause = lack(self.system, self.values["datadir"]) or f"{self.values['log']} tells which and why"
             what = "its cluster took it out, for it could not apply a write; it needs a copy of all data"
             raise OcfError(GENERIC, f"{what}: {cause}")
-        idle = self._progress(-2)
+        idle = self.progress.idle(-2)
         if idle > OUTAGE_S:
             raise OcfError(GENERIC, f"without quorum for {idle:.1f} s: {status!r}")
         return f"without quorum: {status!r}"
 
     def _settle(self, status: Status) -> None:
         """The member is in the primary component: let everybody know."""
-        before = decode(self.attribute.published() or "")
-        self._say(Word(PRIMARY, kind="state", uuid=status.uuid))
+        before = self.council.said()
+        self.council.say(Word(PRIMARY, kind="state", uuid=status.uuid))
         if before is None or before.phase != PRIMARY:
             self.member.datadir.settle()
-            self.system.remove(self.progress_file)
-            if self._forced(before):
-                self.choice.clear(ASK_S)
+            self.progress.forget()
+            self.council.settle(before)
 
     def _glance(self) -> Status | None:
         """A quick look, for an action that goes on whatever it sees."""
@@ -307,92 +306,6 @@ class Galera(Agent):
             return self.member.status(min(LOOK_S, self.deadline.left() / 4))
         except (OSError, OcfError, Unreadable):
             return None
-
-    # What the nodes tell each other.
-
-    def _say(self, word: Word) -> None:
-        """Publish our word. What the attribute daemon did not take is said again by the next step."""
-        if len(self.members) == 1:
-            self.attribute.keep(encode(word))
-            return
-        trouble = self.attribute.publish(encode(word), min(ASK_S, max(self.deadline.left() / 2, 0.05)))
-        if trouble:
-            log(self.env, self.name, INFO, f"{word.phase} not published: {trouble[0]}")
-
-    def _seen(self, word: Word) -> dict[str, Word]:
-        """What everybody says; without our own word when the attribute daemon does not show it as it is."""
-        if len(self.members) == 1:
-            return {self.node: word}
-        self._say(word)
-        try:
-            values = self.attribute.seen(min(ASK_S, max(self.deadline.left() / 2, 0.05)))
-        except OSError:
-            return {}
-        seen = {name: found for name, value in values.items() if (found := decode(value))}
-        if values.get(self.node) != encode(word):
-            seen.pop(self.node, None)
-        return seen
-
-    def _heard(self, word: Word) -> dict[str, Word]:
-        """What everybody says once the attribute daemon shows our own `word`; nothing when it does not in time."""
-        end = self.deadline.sooner(ASK_S)
-        while self.node not in (seen := self._seen(word)):
-            if not end.left():
-                return {}
-            self.system.sleep(POLL_S)
-        return seen
-
-    def _primary(self, word: Word) -> str:
-        """A node that says it is in the primary component; empty when none does."""
-        return min((name for name, other in self._seen(word).items() if other.phase == PRIMARY), default="")
-
-    def _forced(self, word: Word | None) -> bool:
-        """True when the operator chose this node to begin, with the very position that it has."""
-        if word is None or word.phase == PRIMARY or len(self.members) == 1:
-            return False
-        try:
-            return self.choice.seen(ASK_S).get(self.node) == word.position
-        except OSError:
-            return False
-
-    def _decide(self, word: Word, seen: "Mapping[str, Word]") -> tuple[Decision, bool]:
-        """What to do, and whether the operator chose it; a wait tells how, if that can be chosen for this node."""
-        members = list(self.members)
-        decision = decide(self.node, members, seen)
-        choice = decide(self.node, members, seen, forced=True)
-        if not (isinstance(decision, Wait) and isinstance(choice, Bootstrap)):
-            return decision, False
-        if self._forced(word):
-            return choice, True
-        name = f"{self.values['attribute']}-bootstrap"
-        return Wait(
-            f"{decision.reason}. If that cannot come, decide that {self.node} begins: "
-            f"attrd_updater --name {name} --update {word.position} --node {self.node} --private"
-        ), False
-
-    # Progress, kept between actions: what was reached, when, and how many tries have ended.
-
-    def _progress(self, amount: int) -> float:
-        """Seconds since `amount` last changed."""
-        known, since, ended = self._recorded()
-        now = self.system.monotonic()
-        if known != amount or since > now:
-            self.system.write(self.progress_file, f"{amount} {now:.3f} {ended}\n")
-            return 0.0
-        return now - since
-
-    def _count(self) -> int:
-        """One more start that ended by itself; how many there were."""
-        _, _, ended = self._recorded()
-        self.system.write(self.progress_file, f"-1 {self.system.monotonic():.3f} {ended + 1}\n")
-        return ended + 1
-
-    def _recorded(self) -> tuple[int, float, int]:
-        words = (self.system.read(self.progress_file) or "").split()
-        try:
-            return int(words[0]), float(words[1]), int(words[2])
-        except (IndexError, ValueError):
-            return -3, 0.0, 0
 
 
 AGENT = Galera
