@@ -1,0 +1,94 @@
+"""The outbox's newest notifications, read and parsed once for all senders of this process.
+
+Invariant: `after(n)` is complete, or None: whoever stands further back than what is kept reads the store itself. What
+is for one subscription alone is not here: senders find it in the store when they begin.
+"""
+
+import asyncio
+import json
+import logging
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from vimha.alarms.store.errors import StoreError
+from vimha.alarms.store.outbox import Notice
+
+POLL_S = 0.025
+"""How often other nodes' commits are looked for; this node's wake the feed."""
+TROUBLE_S = 0.25
+"""Before the store is asked again that did not answer."""
+PAGE = 500
+"""Notifications to a query."""
+KEPT = 1000
+"""So many are kept at least, twice as many at most: some 12 MB."""
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A notification, and what its text says."""
+
+    notice: Notice
+    body: Mapping[str, Any]
+
+
+def news(notices: list[Notice]) -> list[News]:
+    """The same, parsed."""
+    return [News(notice, json.loads(notice.body)) for notice in notices]
+
+
+class Feed:
+    """Follows the outbox from the sequence number `head` on; `told` is called when there is something new."""
+
+    def __init__(
+        self, read: Callable[[int, int], Awaitable[list[Notice]]], head: int, told: Callable[[], None]
+    ) -> None:
+        self._read, self._told = read, told
+        self._first, self._last = head, head
+        self._kept: list[News] = []
+        self._stirred = asyncio.Event()
+
+    def stir(self) -> None:
+        """There is something new, probably."""
+        self._stirred.set()
+
+    def after(self, sequence: int, most: int) -> list[News] | None:
+        """Up to `most` notifications after this sequence number; None: some are no longer kept."""
+        if sequence < self._first:
+            return None
+        start = bisect_right(self._kept, sequence, key=lambda each: each.notice.sequence)
+        return self._kept[start : start + most]
+
+    async def run(self) -> None:
+        """Follow the outbox until cancelled."""
+        while True:
+            self._stirred.clear()
+            try:
+                more = await self._look()
+            except StoreError as error:
+                LOG.warning("delivery: the outbox cannot be read: %s", error)
+                await asyncio.sleep(TROUBLE_S)
+                continue
+            if not more:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._stirred.wait()
+
+    async def _look(self) -> bool:
+        """Read on; whether there may be more at once."""
+        found = await self._read(self._last, PAGE)
+        if found:
+            self._kept += news(found)
+            self._last = found[-1].sequence
+            self._trim()
+            self._told()
+        return len(found) == PAGE
+
+    def _trim(self) -> None:
+        if len(self._kept) > 2 * KEPT:
+            self._first = self._kept[-KEPT - 1].notice.sequence
+            del self._kept[:-KEPT]
