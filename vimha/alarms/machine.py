@@ -1,11 +1,14 @@
 """How an alarm lives: raised, updated, held while it flaps, acknowledged, cleared. Pure: data in, data out.
 
 Invariants, whatever comes in whatever order:
-- What is published ends up as what was last observed: by event time, not by arrival; of two at the same time the later
-  arrival counts.
-- The first state of an alarm is published at once, its last one at the latest `Rules.quiet_us` after the last event.
-- In any `Rules.window_us` an alarm changes at most `Rules.changes` times, plus once; the rest is counted, not told.
-- An alarm that flaps stays active until it has been quiet; its identifier does not change meanwhile.
+- What is published ends up as what its source last said: by event time, not by arrival; of two at the same time the
+  later arrival counts. What operators do counts until the source says something newer.
+- The first state of an alarm is published at once; its last one at once, or, while it is held, `Rules.quiet_us` after
+  the last change.
+- Its source may change an alarm `Rules.changes` times within `Rules.window_us`. The next change is held: the alarm is
+  told to be flapping and stays active, with its identifier, until nothing changed for `Rules.quiet_us`. Meanwhile the
+  rest is counted; only a severity worse than the published one is told.
+- An event from the future happened now: a source whose clock is wrong can neither outlive nor mute the others.
 - Ageing never comes here: an active alarm has no age.
 
 All that is known under one key (model.key) is an `Entry`; it outlives the alarm, so that a report that arrives late
@@ -22,7 +25,7 @@ from vimha.alarms.words import AckState, Severity
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When an alarm flaps: after `changes` changes within `window_us` it is held until `quiet_us` without an event."""
+    """When an alarm flaps: after `changes` (one at least) within `window_us`; held until `quiet_us` without one."""
 
     changes: int = 5
     window_us: int = 60 * SECOND
@@ -33,7 +36,7 @@ class Rules:
 class Entry:
     """What is known under one key. `alarm` is the published, active one; `latest` the last observation that is not
     published yet, kept while the alarm is held until `due_us`; `seen_us` the latest event time; `changes` when the
-    published alarm changed, the last few.
+    source changed the published alarm, the last few.
     """
 
     alarm: Alarm | None = None
@@ -53,32 +56,25 @@ class Step:
 
 def observe(entry: Entry, event: Event, now_us: int, rules: Rules) -> Step:
     """Take in one observation."""
+    entry = _counted(entry)
     if event.event_us < entry.seen_us:
-        return Step(_count(entry))
+        return Step(entry)
+    if event.event_us > now_us:
+        event = replace(event, event_us=max(now_us, entry.seen_us))
     entry = replace(entry, seen_us=event.event_us)
-    if entry.due_us is not None:
-        return Step(_hold(entry, event, now_us, rules))
+    if entry.alarm is not None and entry.due_us is not None:
+        return _held(entry, entry.alarm, event, now_us, rules)
     if not _news(entry.alarm, event):
-        return Step(_count(entry, event))
-    if entry.alarm is not None and _flaps(entry, now_us, rules):
-        flapping = replace(entry.alarm, flapping=True, changed_us=now_us, events=entry.alarm.events + 1)
-        return Step(_changed(_hold(replace(entry, alarm=flapping), event, now_us, rules), now_us, rules), flapping)
-    return _publish(entry, event, now_us, rules)
+        return Step(entry)
+    return _hold(entry, event, now_us, rules) if _flaps(entry, now_us, rules) else _publish(entry, event, now_us, rules)
 
 
 def settle(entry: Entry, now_us: int, rules: Rules) -> Step:
     """End a hold that is due: publish what was last observed."""
-    if entry.due_us is None or now_us < entry.due_us:
+    if entry.alarm is None or entry.latest is None or entry.due_us is None or now_us < entry.due_us:
         return Step(entry)
-    latest, alarm = entry.latest, entry.alarm
-    entry = replace(entry, due_us=None, latest=None)
-    if alarm is None or latest is None:
-        return Step(entry)
-    calm = replace(alarm, flapping=False, changed_us=now_us)
-    if latest.severity is Severity.CLEARED:
-        return _publish(replace(entry, alarm=calm), latest, now_us, rules, count=0)
-    calm = _updated(calm, latest, now_us, count=0)
-    return Step(_changed(replace(entry, alarm=calm), now_us, rules), calm)
+    calm = replace(entry, alarm=replace(entry.alarm, flapping=False), due_us=None, latest=None)
+    return _publish(calm, entry.latest, now_us, rules)
 
 
 def acknowledge(entry: Entry, state: AckState, who: str, now_us: int) -> Step:
@@ -98,52 +94,69 @@ def escalate(entry: Entry, severity: Severity, now_us: int) -> Step:
     if entry.alarm is None or entry.alarm.severity is severity:
         return Step(entry)
     moved = _severity(replace(entry.alarm, changed_us=now_us), severity)
-    return Step(replace(entry, alarm=moved), moved)
+    latest = entry.latest
+    if latest is not None and latest.severity is not Severity.CLEARED:
+        latest = replace(latest, severity=severity)
+    return Step(replace(entry, alarm=moved, latest=latest), moved)
 
 
-def clear(entry: Entry, now_us: int, rules: Rules) -> Step:
+def clear(entry: Entry, now_us: int) -> Step:
     """An operator clears it by hand; held or not."""
     if entry.alarm is None:
         return Step(entry)
-    cleared = _cleared(entry.alarm, max(now_us, entry.seen_us), now_us)
-    entry = replace(entry, alarm=None, latest=None, due_us=None, seen_us=cleared.event_us)
-    return Step(_changed(entry, now_us, rules), cleared)
+    cleared = _cleared(entry.alarm, max(now_us, entry.alarm.event_us), now_us)
+    return Step(replace(entry, alarm=None, latest=None, due_us=None), cleared)
+
+
+def _state(of: Alarm | Event) -> tuple[object, ...]:
+    """What a change is a change of; a cleared alarm's details do not matter."""
+    if of.severity is Severity.CLEARED:
+        return (of.severity,)
+    return of.severity, of.details, of.correlated, of.root_cause, of.location
 
 
 def _news(alarm: Alarm | None, event: Event) -> bool:
-    if alarm is None:
-        return event.severity is not Severity.CLEARED
-    told = (alarm.severity, alarm.details, alarm.correlated, alarm.root_cause, alarm.location)
-    if event.severity is Severity.CLEARED:
-        return True
-    return told != (event.severity, event.details, event.correlated, event.root_cause, event.location)
+    return event.severity is not Severity.CLEARED if alarm is None else _state(alarm) != _state(event)
 
 
 def _flaps(entry: Entry, now_us: int, rules: Rules) -> bool:
     return sum(now_us - each < rules.window_us for each in entry.changes) >= rules.changes
 
 
-def _hold(entry: Entry, event: Event, now_us: int, rules: Rules) -> Entry:
-    return replace(_count(entry), latest=event, due_us=now_us + rules.quiet_us)
-
-
-def _count(entry: Entry, event: Event | None = None) -> Entry:
-    """One more observation that changes nothing that is told."""
+def _hold(entry: Entry, event: Event, now_us: int, rules: Rules) -> Step:
+    """Begin a hold. What is not active is raised all the same: its first state is told at once."""
     if entry.alarm is None:
-        return entry
-    event_us = event.event_us if event else entry.alarm.event_us
-    return replace(entry, alarm=replace(entry.alarm, events=entry.alarm.events + 1, event_us=event_us))
+        alarm = replace(_raised(event, now_us), flapping=True)
+    else:
+        alarm = replace(entry.alarm, flapping=True, changed_us=now_us)
+    held = _changed(replace(entry, alarm=alarm), now_us, rules)
+    step = _held(held, alarm, event, now_us, rules)
+    return step if step.told else Step(step.entry, alarm)
 
 
-def _publish(entry: Entry, event: Event, now_us: int, rules: Rules, count: int = 1) -> Step:
+def _held(entry: Entry, alarm: Alarm, event: Event, now_us: int, rules: Rules) -> Step:
+    """Take in an observation of an alarm that is held."""
+    if entry.latest is None or _state(entry.latest) != _state(event):
+        entry = replace(entry, latest=event, due_us=now_us + rules.quiet_us)
+    if event.severity.rank <= alarm.severity.rank:
+        return Step(entry)
+    worse = _updated(alarm, event, now_us)
+    return Step(replace(entry, alarm=worse), worse)
+
+
+def _counted(entry: Entry) -> Entry:
+    """One more observation of the alarm, if there is one."""
+    return entry if entry.alarm is None else replace(entry, alarm=replace(entry.alarm, events=entry.alarm.events + 1))
+
+
+def _publish(entry: Entry, event: Event, now_us: int, rules: Rules) -> Step:
     if entry.alarm is None:
-        alarm = _raised(event, now_us)
-        return Step(_changed(replace(entry, alarm=alarm), now_us, rules), alarm)
-    if event.severity is Severity.CLEARED:
-        cleared = replace(_cleared(entry.alarm, event.event_us, now_us), events=entry.alarm.events + count)
-        return Step(_changed(replace(entry, alarm=None), now_us, rules), cleared)
-    updated = _updated(entry.alarm, event, now_us, count)
-    return Step(_changed(replace(entry, alarm=updated), now_us, rules), updated)
+        told = _raised(event, now_us)
+    elif event.severity is Severity.CLEARED:
+        told = _cleared(entry.alarm, event.event_us, now_us)
+    else:
+        told = _updated(entry.alarm, event, now_us)
+    return Step(_changed(replace(entry, alarm=told if told.active else None), now_us, rules), told)
 
 
 def _changed(entry: Entry, now_us: int, rules: Rules) -> Entry:
@@ -159,11 +172,10 @@ def _raised(event: Event, now_us: int) -> Alarm:
     )  # fmt: skip
 
 
-def _updated(alarm: Alarm, event: Event, now_us: int, count: int) -> Alarm:
+def _updated(alarm: Alarm, event: Event, now_us: int) -> Alarm:
     moved = replace(
         alarm, event_us=event.event_us, changed_us=now_us, location=event.location, details=event.details,
         detector=event.detector, correlated=event.correlated, root_cause=event.root_cause,
-        events=alarm.events + count,
     )  # fmt: skip
     return _severity(moved, event.severity)
 

@@ -58,7 +58,7 @@ def clear(turn: Turn, alarm_id: str, who: str) -> list[Row]:
 
     def work(entry: Entry) -> Step:
         seen = machine.acknowledge(entry, AckState.ACKNOWLEDGED, who, turn.now_us).entry
-        return machine.clear(seen, turn.now_us, turn.rules)
+        return machine.clear(seen, turn.now_us)
 
     return writing.change(turn, alarm_id, work)
 
