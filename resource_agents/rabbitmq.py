@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from resource_agents.amqp.broker import Broker
+    from resource_agents.amqp.replicas import Replicas
 
 POLL_S = 0.05
 CHECK_SHARE = 0.7
@@ -51,6 +52,8 @@ RESUME_S = 90.0
 """How long one that has found its majority may take to serve again: a boot, on a busy node that boots others too."""
 PAUSED, RESUMES = "awaiting recovery", "Starting RabbitMQ"
 """What a broker logs when it pauses, and when it starts its applications again (rabbit_node_monitor, rabbit)."""
+REPAIR_S = 30.0
+"""How often the broker's queues are looked at for replicas that it lacks: each look costs a moment per queue."""
 GRACE_S = 20.0
 """How long a broker may take to stop (measured: 6 s)."""
 
@@ -65,7 +68,8 @@ class RabbitMQ(Agent):
         "it waits for a node that will never come back, you decide which one begins:\n"
         "  attrd_updater --private --name vimha-rabbitmq-begin --update 1 --node NODE\n"
         "The monitor is an AMQP handshake with a time-out of its own, so a frozen broker is a failed one; at "
-        "OCF_CHECK_LEVEL 10 it asks the management API for alarms, membership and quorum queues that are critical."
+        "OCF_CHECK_LEVEL 10 it asks the management API for alarms, membership and quorum queues that are critical, "
+        "and has those that lack this node's replica given it."
     )
     parameters = (
         Parameter("binary", "rabbitmq-server", "Path of rabbitmq-server; its tools are beside it.",
@@ -79,7 +83,8 @@ class RabbitMQ(Agent):
         Parameter("cookie", "Erlang cookie", "File with the site's own cookie, mode 0600.",
                   default="/etc/vimha/erlang.cookie"),
         Parameter("amqp", "AMQP address", "ADDRESS:PORT of this node's own listener, numeric.", required=True),
-        Parameter("management", "management API", "ADDRESS:PORT of this node's own, numeric; empty: do not ask it.",
+        Parameter("management", "management API", "ADDRESS:PORT of this node's own, numeric; empty: do not ask it; "
+                  "quorum queues are then not given replicas that they lack.",
                   default="127.0.0.1:15672"),
         Parameter("management_auth", "its credentials", "File with USER:PASSWORD, mode 0600.",
                   default="/etc/vimha/rabbitmq/management.auth"),
@@ -120,6 +125,7 @@ class RabbitMQ(Agent):
         self.vm = Daemon(system, self._tail, self.values["pid"] or f"{self.folder}/rabbitmq.pid")
         self.listener = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/dead_peer.pid")
         self.helper = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/formation.pid")
+        self.repairer = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/replicas.pid")
 
     @property
     def _tail(self) -> list[str]:
@@ -146,8 +152,8 @@ class RabbitMQ(Agent):
 
     def stop(self) -> int:
         """End the broker in order, or at once when it is frozen; 0 only when its Erlang VM is gone."""
-        self.helper.stop(0.0, self.deadline)
-        self.listener.stop(0.0, self.deadline)
+        for daemon in (self.helper, self.listener, self.repairer):
+            daemon.stop(0.0, self.deadline)
         process = self.vm.find()
         hung = process is not None and not process.frozen and self._hung()
         self.vm.stop(0.0 if hung else GRACE_S, self.deadline)
@@ -223,6 +229,9 @@ class RabbitMQ(Agent):
         )  # fmt: skip
         if failed:
             raise OcfError(GENERIC, "; ".join(failed))
+        age = self.system.age(f"{self.folder}/replicas.pid")
+        if (age is None or age > REPAIR_S) and self.repairer.find() is None:
+            self.repairer.record(leave(self._replicas().repair))
         self.reason = "; ".join(degraded)
         return DEGRADED if degraded else OK
 
@@ -285,13 +294,19 @@ class RabbitMQ(Agent):
 
         return Broker(self.system, {**self.values, "pid": self.values["pid"]}, self.members, self.node, self.folder)
 
+    def _replicas(self) -> "Replicas":
+        from resource_agents.amqp.replicas import Replicas
+
+        say = lambda text: log(self.env, self.name, INFO, text)  # noqa: E731
+        return Replicas(self.system, self._broker(), list(self.members), self.values, say)
+
     def _leave_helper(self) -> None:
         """Fork the process that brings the broker up; it lives on when this action ends."""
         from resource_agents.amqp.formation import Formation
 
         formation = Formation(
             self.system, self._broker(), self.members, self.values, attribute=self.attribute,
-            choice=f"{self.values['attribute']}-begin", tell=self._tell,
+            choice=f"{self.values['attribute']}-begin", tell=self._tell, restore=self._replicas().restore,
         )  # fmt: skip
         self.helper.record(leave(formation.run))
 

@@ -41,11 +41,13 @@ TURN_S = 0.3
 
 
 class Formation:
-    """One coming up of `broker`; `tell` takes the OCF code so far (190: under way) and the reason."""
+    """One coming up of `broker`; `tell` takes the OCF code so far (190: under way) and the reason, and
+    `restore` is called when the broker serves (replicas.py).
+    """
 
     def __init__(
         self, system: System, broker: Broker, members: dict[str, str], values: dict[str, str], *,
-        attribute: Attribute, choice: str, tell: "Callable[[int, str], None]",
+        attribute: Attribute, choice: str, tell: "Callable[[int, str], None]", restore: "Callable[[], None]",
     ) -> None:  # fmt: skip
         self._system = system
         self._broker = broker
@@ -57,6 +59,7 @@ class Formation:
         self._choice = Attribute(system, choice, private=True)
         self._choice_name = choice
         self._tell = tell
+        self._restore = restore
         self._begun = system.monotonic()
         self._cookie = broker.cookie()
 
@@ -95,7 +98,7 @@ class Formation:
         stamp(self._system, self._broker.database.base)
         self._say(word.said(UP))
         self._tell(OK, "")
-        self._tidy(decision)
+        self._tidy()
 
     def _outlast_earlier(self) -> None:
         """The VM of an earlier run may still be on its way out; its ports and its name are ours only afterwards."""
@@ -260,14 +263,12 @@ class Formation:
                 raise self._broker.complaint(f"no progress for {STALL_S:g} s as it started")
             self._system.sleep(POLL_S)
 
-    def _tidy(self, decision: Decision) -> None:
+    def _tidy(self) -> None:
         """What a member owes the cluster once it serves; none of it is worth a failure."""
-        if isinstance(decision, Join):
-            which = "all" if len(self._members) <= 3 else "even"
-            self._broker.ctl(self._deadline(TOOL_S), "grow", f"rabbit@{self._me}", which, tool="rabbitmq-queues")
         for name in sorted(self._broker.database.members() - set(self._members)):
             self._broker.ctl(self._deadline(TOOL_S), "forget_cluster_node", f"rabbit@{name}")
         self._choice.clear(ASK_S)
+        self._restore()
 
     def _seen(self, word: Word) -> dict[str, Word]:
         try:

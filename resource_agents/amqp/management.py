@@ -61,6 +61,21 @@ def leads(system: System, target: str, auth: str, nodes: "Collection[str]", *, t
     return any("@" not in leader or leader in names for leader in leaders)
 
 
+def queues_and_brokers(
+    system: System, target: str, auth: str, *, timeout_s: float
+) -> "tuple[list[dict[str, object]], list[str]]":
+    """All queues with their replicas, looked up now, and the names of the cluster's brokers; neither while one of them
+    has an alarm, or does not run, for each queue would wait for that one. OSError or ValueError when the API does not
+    say.
+    """
+    ask = _asker(system, target, auth, timeout_s)
+    nodes = _rows(ask, "/api/nodes?columns=name,running,mem_alarm,disk_free_alarm", auth)
+    if any(not node.get("running") or any(node.get(alarm) for alarm, _, _ in ALARMS) for node in nodes):
+        return [], []
+    columns = "columns=vhost,name,type,arguments,members,online,leader&disable_stats=true"
+    return _rows(ask, f"/api/queues?{columns}", auth), [str(node.get("name")).partition("@")[2] for node in nodes]
+
+
 def _asker(system: System, target: str, auth: str, timeout_s: float) -> "Ask":
     """What asks the API for a path, all within `timeout_s`."""
     host, port, _ = parse_target(target)

@@ -142,6 +142,31 @@ class Node:
 
         return set(re.findall(r"rabbit@(n\d)", self.tool("eval", "rabbit_mnesia:cluster_nodes(running).")))
 
+    def declare(self, queue: str) -> None:
+        """Make a quorum queue of the default size."""
+        resource = f'{{resource,<<"/">>,queue,<<"{queue}">>}}'
+        arguments = '[{<<"x-queue-type">>,longstr,<<"quorum">>}]'
+        self.tool("eval", f'rabbit_amqqueue:declare({resource},true,false,{arguments},none,<<"t">>).')
+
+    def replicas(self, queue: str) -> set[str]:
+        """The nodes on which the queue's record lists a replica that lives."""
+        import re
+
+        resource = f'{{resource,<<"/">>,queue,<<"{queue}">>}}'
+        look = f"{{ok,Q}} = rabbit_amqqueue:lookup({resource}), rabbit_quorum_queue:info(Q, [online])."
+        return set(re.findall(r"rabbit@(n\d)", self.tool("eval", look)))
+
+    def publish(self, queue: str) -> bool:
+        """Whether a message to `queue` is confirmed here."""
+        program = (
+            "import pika, sys\n"
+            "channel = pika.BlockingConnection(pika.ConnectionParameters(sys.argv[1])).channel()\n"
+            "channel.confirm_delivery()\n"
+            "channel.basic_publish('', sys.argv[2], b'x', pika.BasicProperties(delivery_mode=2), mandatory=True)\n"
+        )
+        argv = ["ip", "netns", "exec", self.space, sys.executable, "-c", program, self.address, queue]
+        return run(argv, timeout_s=15).ok
+
     def close(self) -> None:
         self.kill()
         ip("netns", "del", self.space)

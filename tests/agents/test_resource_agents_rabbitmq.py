@@ -131,14 +131,13 @@ def test_another_sites_broker_in_the_place_of_a_peer_is_not_joined(site: Site) -
 @pytest.mark.soak
 def test_a_wiped_node_joins_anew_and_holds_its_queues_again(site: Site) -> None:
     node = site.nodes[1]
-    declare = "rabbit_amqqueue:declare({resource,<<\"/\">>,queue,<<\"q\">>},true,false,[{<<\"x-queue-type\">>,longstr,<<\"quorum\">>}],none,<<\"t\">>)."  # noqa: E501 # fmt: skip
-    site.nodes[0].tool("eval", declare)
+    site.nodes[0].declare("q")
     assert node("stop").code == 0
     shutil.rmtree(node.database)
     node("start")
     node.up()
     assert node.running() == {"n1", "n2", "n3"}
-    wait_until(lambda: "rabbit@n2" in site.nodes[0].tool("quorum_status", "q", tool="rabbitmq-queues"), 20)
+    wait_until(lambda: site.nodes[0].replicas("q") == {"n1", "n2", "n3"}, 20)
     assert not list((node.home / "mnesia").glob("vimha-joining*"))
 
 

@@ -1,0 +1,100 @@
+"""Quorum queues that lack a replica on a real broker get it, and live through the next broker's loss."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from ocf_calls import Resource, wait_until
+from rabbit_nodes import Node, Site, site_of
+
+pytestmark = [pytest.mark.agents, pytest.mark.soak, pytest.mark.usefixtures("installed")]
+
+ALL = {"n1", "n2", "n3"}
+FORGET = """{{ok,Q}} = rabbit_amqqueue:lookup({{resource,<<"/">>,queue,<<"{queue}">>}}),
+{{Name,_}} = amqqueue:get_pid(Q), ra:force_delete_server(quorum_queues, {{Name, node()}})."""
+
+
+@pytest.fixture(scope="module")
+def site(installed: None) -> Iterator[Site]:
+    """Three members that have formed their cluster; each test leaves them all up."""
+    with site_of(3) as site:
+        for node in site.nodes:
+            assert node("start").code == 0
+        for node in site.nodes:
+            node.up(180)
+        yield site
+
+
+def look_deeper(node: Node) -> None:
+    """Pacemaker's monitor of every ten seconds."""
+    resource = node.resource
+    deep = Resource("rabbitmq", (*resource.prefix, "env", "OCF_CHECK_LEVEL=10"), **resource.parameters)
+    assert deep("monitor", timeout_ms=10000).code in (0, 190)
+
+
+def is_whole(node: Node, queue: str) -> None:
+    wait_until(lambda: node.replicas(queue) == ALL, 30)
+
+
+def is_mended(node: Node, queue: str) -> None:
+    """A few deep monitors of `node` suffice: it looks at its queues every half a minute."""
+
+    def mended() -> bool:
+        look_deeper(node)
+        return node.replicas(queue) == ALL
+
+    wait_until(mended, 60)
+
+
+def survives(site: Site, lost: int, queue: str) -> None:
+    """`queue` takes messages after the loss of a broker; that one is up again afterwards."""
+    gone, other = site.nodes[lost], site.nodes[1 - lost]
+    assert other.publish(queue)
+    gone.kill()
+    wait_until(lambda: other.publish(queue), 20)
+    gone("start")
+    gone.up()
+    is_whole(other, queue)
+
+
+def test_a_queue_that_was_declared_while_a_broker_was_down(site: Site) -> None:
+    first, _, late = site.nodes
+    assert late("stop").code == 0
+    first.declare("away")
+    assert first.replicas("away") == {"n1", "n2"}
+    late("start")
+    late.up()
+    is_whole(first, "away")
+    survives(site, 0, "away")
+
+
+def test_a_queue_that_was_declared_before_a_broker_was_a_member(site: Site) -> None:
+    first, _, late = site.nodes
+    assert late("stop").code == 0
+    first.tool("forget_cluster_node", "rabbit@n3")
+    shutil.rmtree(late.database)
+    first.declare("before")
+    late("start")
+    late.up()
+    is_whole(first, "before")
+    survives(site, 1, "before")
+
+
+def test_the_monitor_adds_what_is_missing_once_all_brokers_run(site: Site) -> None:
+    first, second, lacking = site.nodes
+    first.declare("small")
+    first.tool("delete_member", "small", "rabbit@n3", tool="rabbitmq-queues")
+    look_deeper(first)
+    look_deeper(second)
+    assert first.replicas("small") == {"n1", "n2"}
+    is_mended(lacking, "small")
+    survives(site, 0, "small")
+
+
+def test_the_monitor_starts_a_replica_that_is_listed_but_is_not_there(site: Site) -> None:
+    first, _, lacking = site.nodes
+    first.declare("listed")
+    lacking.tool("eval", FORGET.format(queue="listed"))
+    assert first.replicas("listed") == {"n1", "n2"}
+    is_mended(lacking, "listed")
+    survives(site, 0, "listed")
