@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from vimha.alarms.delivery.settings import DeliverySettings
 from vimha.alarms.machine import Rules
+from vimha.alarms.sources.settings import Cluster
 from vimha.alarms.times import SECOND
 from vimha.errors import UsageError
 from vimha.findings import errors
@@ -120,6 +121,7 @@ class Settings(Section):
     """What clients call this service, such as https://vip:8780; without it links are made of the address asked for."""
     flapping: Flapping = Flapping()
     delivery: DeliverySettings = DeliverySettings()
+    cluster: Cluster = Cluster()
 
     @property
     def base_url(self) -> str:

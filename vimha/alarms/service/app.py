@@ -12,7 +12,7 @@ from vimha import __version__
 from vimha.alarms.config import Settings
 from vimha.alarms.delivery.callback import CallbackError, test
 from vimha.alarms.delivery.network import Network
-from vimha.alarms.service import alarms, events, listing, problems, subscriptions
+from vimha.alarms.service import alarms, events, listing, problems, southbound, subscriptions
 from vimha.alarms.service.auth import Gate
 from vimha.alarms.service.context import Context
 from vimha.alarms.service.limits import BodyLimit
@@ -38,6 +38,7 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
         for router in SOL:
             app.include_router(router, prefix=tree + VERSION, include_in_schema=tree == TREES[0])
     app.include_router(events.router)
+    app.include_router(southbound.router)
     users = Users(settings.auth.file) if settings.auth.file else None
     app.add_middleware(Gate, users=users, certificates=settings.auth.certificates, keystone=None)
     app.add_middleware(BodyLimit)

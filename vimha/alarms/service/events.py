@@ -19,6 +19,7 @@ from vimha.alarms.sources import doctor, native
 from vimha.alarms.sources.doctor import DoctorEvent
 from vimha.alarms.sources.event import SourceError
 from vimha.alarms.sources.native import NativeEvent
+from vimha.alarms.sources.settings import Cluster
 
 MOST_EVENTS = 1000
 
@@ -74,19 +75,21 @@ router = APIRouter(tags=["southbound"])
 )  # fmt: skip
 async def take_in(request: Request, here: Here) -> Taken:
     """Take in events; done when they are on the store's disk."""
-    events = _events(await bodies.read(request, BODY), times.now())
+    events = _events(await bodies.read(request, BODY), here.settings.cluster, times.now())
     told = await asyncio.wrap_future(here.store.submit(events))
     return Taken(events=len(events), notifications=told)
 
 
-def _events(body: DoctorReport | EventBatch | NativeEvent, now_us: int) -> list[Event]:
+def _events(body: DoctorReport | EventBatch | NativeEvent, cluster: Cluster, now_us: int) -> list[Event]:
     if isinstance(body, EventBatch):
-        return [_event(said, f"events.{place}: ", now_us) for place, said in enumerate(body.events)]
-    return [_event(body.event if isinstance(body, DoctorReport) else body, "", now_us)]
+        return [_event(said, f"events.{place}: ", cluster, now_us) for place, said in enumerate(body.events)]
+    return [_event(body.event if isinstance(body, DoctorReport) else body, "", cluster, now_us)]
 
 
-def _event(said: DoctorEvent | NativeEvent, place: str, now_us: int) -> Event:
+def _event(said: DoctorEvent | NativeEvent, place: str, cluster: Cluster, now_us: int) -> Event:
     try:
-        return doctor.event(said, now_us) if isinstance(said, DoctorEvent) else native.event(said, now_us)
+        if isinstance(said, DoctorEvent):
+            return doctor.event(said, cluster, now_us)
+        return native.event(said, cluster, now_us)
     except SourceError as error:
         raise ProblemError(400, f"{place}{error.message}. {error.remedy}".rstrip(". ") + ".") from error

@@ -18,6 +18,10 @@ from vimha.alarms.times import SECOND
 from vimha.alarms.words import Severity
 from vimha.errors import VimhaError
 
+EXTERNAL = "external.reported"
+"""What a fault is that the catalogue does not know."""
+LONGEST = 1024
+"""Characters of a detail."""
 FUTURE_US = 3600 * SECOND
 """As far as a node's clock may be ahead of ours: an hour, a time zone's or daylight saving's mistake."""
 
@@ -26,15 +30,16 @@ class SourceError(VimhaError):
     """What came in is no event that can be taken in (400)."""
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """`text`; ValueError when it has a character that shows nothing."""
     if not text.isprintable():
         raise ValueError("only printable characters may be in it")
     return text
 
 
-Word = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_plain)]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_plain)]
-Detail = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_plain)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(plain)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(plain)]
+Detail = Annotated[str, StringConstraints(max_length=LONGEST), AfterValidator(plain)]
 
 
 def definition(name: str) -> Definition:
@@ -44,19 +49,29 @@ def definition(name: str) -> Definition:
     return definitions()[name]
 
 
+def matches(known: Definition, managed_object: str) -> bool:
+    """Whether an alarm of this definition may be about this object."""
+    return _pattern(known.managed_object).fullmatch(managed_object) is not None
+
+
+def fitting(known: Definition, said: Severity | None) -> Severity:
+    """The severity that another system said, or the definition's usual one when it cannot have that."""
+    return said if said is Severity.CLEARED or said in known.severities else known.severities[0]
+
+
 def check(known: Definition, managed_object: str, severity: Severity) -> None:
     """SourceError when an alarm of this definition cannot have this object or severity."""
-    if not _pattern(known.managed_object).fullmatch(managed_object):
+    if not matches(known, managed_object):
         raise SourceError(f"{known.id}: its managed object is {known.managed_object}, not {managed_object[:64]!r}")
     if severity is not Severity.CLEARED and severity not in known.severities:
         allowed = ", ".join([*known.severities, Severity.CLEARED])
         raise SourceError(f"{known.id}: its severity may be {allowed}, not {severity.value}")
 
 
-def when(text: str, now_us: int) -> int:
-    """The time that `text` says, in microseconds; at most `now_us`."""
+def when(text: str, now_us: int, zone: str = "") -> int:
+    """The time that `text` says, in microseconds; at most `now_us`. `zone`: of a time that has none."""
     try:
-        said = times.micros(text)
+        said = times.micros(text if _ZONE.search(text) else text + zone)
     except (ValueError, OverflowError) as error:
         raise SourceError(str(error)) from error
     if said > now_us + FUTURE_US:
@@ -67,6 +82,14 @@ def when(text: str, now_us: int) -> int:
 def name(*words: str) -> str:
     """An event's id for a source that has none: the same words, the same event."""
     return hashlib.blake2b("\0".join(words).encode(), digest_size=16).hexdigest()
+
+
+def line(text: str, longest: int = LONGEST) -> str:
+    """A text of others as one printable line, cut at `longest` characters."""
+    return "".join(each if each.isprintable() else " " for each in text)[:longest].strip()
+
+
+_ZONE = re.compile(r"([Zz]|[+-]\d\d:?\d\d)$")
 
 
 @cache

@@ -3,13 +3,15 @@
 Invariant: nothing unknown is taken in; the sender chose the id, so that it may send again what was not answered.
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from vimha.alarms.model import Event, Location
+from vimha.alarms.model import Event
 from vimha.alarms.sources.event import Detail, Id, Word, check, definition, when
+from vimha.alarms.sources.settings import Cluster
 from vimha.alarms.words import Severity
 
 
@@ -41,11 +43,12 @@ class NativeEvent(BaseModel):
     is_root_cause: Annotated[bool, Field(strict=True)] = False
 
 
-def event(said: NativeEvent, now_us: int) -> Event:
+def event(said: NativeEvent, cluster: Cluster, now_us: int) -> Event:
     """The event that was said; SourceError for what is not in the catalogue, or not of its definition."""
     known = definition(said.alarm_definition_id)
     check(known, said.managed_object_id, said.perceived_severity)
-    place = said.location.model_dump(exclude_none=True) if said.location else {}
+    given = said.location.model_dump(exclude_none=True) if said.location else {}
+    host = given.get("host") or _host(said.managed_object_id)
     return Event(
         id=said.id,
         definition=known,
@@ -53,9 +56,15 @@ def event(said: NativeEvent, now_us: int) -> Event:
         severity=said.perceived_severity,
         event_us=when(said.event_time, now_us),
         specific_problem=said.specific_problem or "",
-        location=Location(**place),
+        location=replace(cluster.location(host), **given),
         details=tuple(said.fault_details),
         detector=said.detector or "",
         correlated=tuple(said.correlated_alarm_ids),
         root_cause=said.is_root_cause,
     )
+
+
+def _host(managed_object: str) -> str:
+    """The host that an object's identifier names, if it does."""
+    kind, _, rest = managed_object.partition("/")
+    return rest if kind in ("host", "bond", "spool") else ""
