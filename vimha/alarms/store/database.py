@@ -8,13 +8,14 @@ must bear repetition (events do, by their ids).
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from vimha.alarms.store.errors import StoreError
+from vimha.alarms.store.fair import FairLock
 from vimha.alarms.store.schema import SEQUENCE
 
 RETRIED = frozenset({1020, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
@@ -66,6 +67,7 @@ class Database:
         self.engine = made
         self._clock = clock
         self._lite = made.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[None] = FairLock() if self._lite else nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -92,7 +94,7 @@ class Database:
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
     def _attempt(self, work: Callable[[Connection], T]) -> T:
-        with self.engine.connect() as connection:
+        with self._turn, self.engine.connect() as connection:
             if self._lite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             found = work(connection)

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Lock, Thread
 
-from vimha.alarms import times
 from vimha.alarms.machine import Rules
 from vimha.alarms.model import Event
 from vimha.alarms.store.database import Database
-from vimha.alarms.store.errors import FullError
+from vimha.alarms.store.errors import FullError, StoreError
 from vimha.alarms.store.rows import Row
 from vimha.alarms.store.writing import Turn, take_in
 
@@ -25,24 +24,27 @@ MOST_WAITING = 20_000
 
 
 class Waiting:
-    """Events of one asker, and the future that tells of their commit."""
+    """Events of one asker, and the future that tells of their commit; it cannot be cancelled any more."""
 
     __slots__ = ("done", "events")
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
         self.done: Future[int] = Future()
+        self.done.set_running_or_notify_cancel()
 
 
 class Intake:
     """Takes events in for `database`; `committed` is called in the writing thread with each commit's notifications."""
 
     def __init__(
-        self, database: Database, rules: Callable[[], Rules], committed: Callable[[Sequence[Row]], None]
-    ) -> None:
+        self, database: Database, rules: Callable[[], Rules], committed: Callable[[Sequence[Row]], None],
+        clock: Callable[[], int],
+    ) -> None:  # fmt: skip
         self._database = database
         self._rules = rules
         self._committed = committed
+        self._clock = clock
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._lock = Lock()
         self._waiting = 0
@@ -93,24 +95,30 @@ class Intake:
         return batch, False
 
     def _take_in(self, batch: list[Waiting]) -> None:
-        events = [event for waiting in batch for event in waiting.events]
-        rules, notices = self._rules(), []
+        """Commit a batch; if it cannot be for another reason than the store's, each asker's events alone."""
         try:
-            notices = self._database.write(
-                lambda connection, sequence: take_in(Turn(connection, sequence, times.now(), rules), events)
-            )
-        except Exception as error:
-            self._end(batch, len(events), error)
-            return
-        self._end(batch, len(events), None, len(notices))
-        if notices:
-            self._committed(notices)
-
-    def _end(self, batch: list[Waiting], size: int, error: Exception | None, notices: int = 0) -> None:
-        with self._lock:
-            self._waiting -= size
-        for waiting in batch:
-            if error is None:
-                waiting.done.set_result(notices)
+            notices = self._write([event for waiting in batch for event in waiting.events])
+        except Exception as error:  # the askers get it; the thread must go on
+            if len(batch) > 1 and not isinstance(error, StoreError):
+                for waiting in batch:
+                    self._take_in([waiting])
             else:
-                waiting.done.set_exception(error)
+                self._end(batch, error)
+            return
+        self._end(batch, len(notices))
+        self._committed(notices)
+
+    def _write(self, events: Sequence[Event]) -> list[Row]:
+        now_us, rules = self._clock(), self._rules()
+        return self._database.write(
+            lambda connection, sequence: take_in(Turn(connection, sequence, now_us, rules), events)
+        )  # fmt: skip
+
+    def _end(self, batch: list[Waiting], result: int | Exception) -> None:
+        with self._lock:
+            self._waiting -= sum(len(waiting.events) for waiting in batch)
+        for waiting in batch:
+            if isinstance(result, int):
+                waiting.done.set_result(result)
+            else:
+                waiting.done.set_exception(result)

@@ -4,18 +4,16 @@ Invariant: each may be repeated after its answer was lost: `now_us` is one per c
 call's own work, whatever version the asker named.
 """
 
-import json
-
 from sqlalchemy import insert, update
 
-from vimha.alarms import machine, sol
+from vimha.alarms import machine
 from vimha.alarms.machine import Entry, Step
 from vimha.alarms.model import Alarm
 from vimha.alarms.store import queries, writing
 from vimha.alarms.store.database import advance
 from vimha.alarms.store.errors import AlreadySoError, ChangedError, UnknownAlarmError
 from vimha.alarms.store.queries import Kept
-from vimha.alarms.store.rows import Row, notification_row
+from vimha.alarms.store.rows import Row, alarm_of, notification_row
 from vimha.alarms.store.schema import HISTORY, NOTIFICATION
 from vimha.alarms.store.writing import Turn
 from vimha.alarms.words import AckState, NotificationType, Severity
@@ -71,7 +69,7 @@ def _found(turn: Turn, alarm_id: str) -> Kept:
 
 
 def _alarm(kept: Kept) -> Alarm:
-    return sol.alarm(json.loads(kept.body))
+    return alarm_of(kept.body)
 
 
 def _check(kept: Kept, expected: int | None) -> None:

@@ -14,6 +14,7 @@ from vimha.alarms import sol
 from vimha.alarms.catalogue import definitions
 from vimha.alarms.machine import Entry
 from vimha.alarms.model import Alarm, Event, Location
+from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.schema import NAME
 from vimha.alarms.words import NotificationType, Severity
 
@@ -78,12 +79,20 @@ def entry_row(key: str, entry: Entry) -> Row:
 def entry_of(row: RowMapping, body: str | None) -> Entry:
     """The entry of a row of table entry and its alarm's body."""
     return Entry(
-        alarm=sol.alarm(json.loads(body)) if body else None,
+        alarm=alarm_of(body) if body else None,
         latest=_event_of(json.loads(row["latest"])) if row["latest"] else None,
         due_us=row["due_us"],
         seen_us=row["seen_us"],
         changes=tuple(json.loads(row["changes"])),
     )
+
+
+def alarm_of(body: str) -> Alarm:
+    """The alarm of a kept body; StoreError when a later version raised it, whose catalogue has more."""
+    try:
+        return sol.alarm(json.loads(body))
+    except KeyError as error:
+        raise StoreError(f"alarm definition {error} is not known here", "Upgrade vimha on this node too.") from error
 
 
 def _event_record(event: Event) -> Row:

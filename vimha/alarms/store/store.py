@@ -4,6 +4,7 @@ Invariant: every method may be called from any thread, and blocks until it is do
 a method has returned, or a future has, is on the disk.
 """
 
+import logging
 import time
 import uuid
 from collections import Counter
@@ -32,6 +33,7 @@ from vimha.alarms.store.upkeep import SWEEP_S, Upkeep
 from vimha.alarms.store.writing import Turn, settle_due
 from vimha.alarms.words import AckState, Severity
 
+LOG = logging.getLogger(__name__)
 Committed = Callable[[Sequence[Row]], None]
 Where = Sequence[ColumnElement[bool]]
 HEALTH_S = 2.0
@@ -48,7 +50,7 @@ class Store:
         self._clock = clock
         self._leases, self._leases_lock = Leases(time.monotonic), Lock()
         self._callbacks: list[Committed] = []
-        self._intake = Intake(made, lambda: self._rules, self._committed)
+        self._intake = Intake(made, lambda: self._rules, self._committed, clock)
         self._name = uuid.uuid4().hex
         self._upkeep = Upkeep(self.settle, self._sweep, time.monotonic)
 
@@ -91,7 +93,7 @@ class Store:
         )  # fmt: skip
 
     def escalate(self, alarm_id: str, severity: Severity, expected_version: int | None = None) -> Kept:
-        """Give an active alarm another severity. UnknownAlarmError, AlreadySoError, ChangedError."""
+        """Give an active alarm another severity, CLEARED excepted. UnknownAlarmError, AlreadySoError, ChangedError."""
         return self._change(alarm_id, lambda turn: operate.escalate(turn, alarm_id, severity, expected_version))
 
     def clear(self, alarm_id: str, who: str) -> Kept:
@@ -249,6 +251,8 @@ class Store:
         return notices
 
     def _committed(self, notices: Sequence[Row]) -> None:
-        if notices:
-            for callback in self._callbacks:
+        for callback in self._callbacks if notices else ():
+            try:
                 callback(notices)
+            except Exception:
+                LOG.exception("the alarm store: %r failed after a commit", callback)
