@@ -146,15 +146,42 @@ def test_a_success_after_a_failed_fencing_makes_good() -> None:
     assert seen(edited("</pacemaker-result>", history + "</pacemaker-result>")).healthy
 
 
-@pytest.mark.parametrize(("now", "well"), [("190", False), ("0", True)])
-def test_a_degraded_resource_is_a_problem_until_a_monitor_finds_it_well(now: str, well: bool) -> None:
-    report = edited("</nodes>", '</nodes><failures><failure op_key="ports_monitor_1000" node="control-2" exitcode="190"'
-                    ' exitstatus="OCF_DEGRADED" exitreason="eth1 is down" status="complete" task="monitor"'
-                    ' last-rc-change="x"/></failures>')  # fmt: skip
+@pytest.mark.parametrize(
+    ("own", "well"),
+    [
+        ("", False),
+        ('call-id="113" rc-code="0" last-rc-change="268"', False),
+        ('call-id="-1" rc-code="193" last-rc-change="430"', False),
+        ('call-id="113" rc-code="0" last-rc-change="454"', True),
+    ],
+    ids=["from the first on", "was well before", "under way", "is well since"],
+)
+def test_a_degraded_resource_is_a_problem_until_a_monitor_finds_it_well(own: str, well: bool) -> None:
+    """As Pacemaker 2.1.5 writes it: a degraded result goes into the resource's last_failure, and the operation's own
+    record is left as it was."""
+    bad = (
+        '<lrm_rsc_op id="ports_last_failure_0" operation_key="ports_monitor_1000" rc-code="190" last-rc-change="429"/>'
+    )
+    same = f'<lrm_rsc_op id="ports_monitor_1000" operation_key="ports_monitor_1000" {own}/>' if own else ""
+    found = seen(edited("</nodes>", degraded("ports_monitor_1000")), kept(bad + same))
+    assert found.problems == (() if well else ("ports: monitor is degraded on control-2: eth1 is down",))
+
+
+def test_a_degraded_probe_is_no_problem_for_the_monitors_say_what_is() -> None:
+    bad = '<lrm_rsc_op id="ports_last_0" operation_key="ports_monitor_0" rc-code="190" last-rc-change="429"/>'
+    assert seen(edited("</nodes>", degraded("ports_monitor_0")), kept(bad)).healthy
+
+
+def degraded(key: str) -> str:
+    """What crm_mon shows of the degraded operation `key`, in place of the nodes' end."""
+    return (f'</nodes><failures><failure op_key="{key}" node="control-2" exitcode="190" exitstatus="OCF_DEGRADED"'
+            ' exitreason="eth1 is down" status="complete" task="monitor" last-rc-change="x"/></failures>')  # fmt: skip
+
+
+def kept(records: str) -> str:
+    """The live CIB with `records` in control-2's history."""
     state = '<node_state id="2" uname="control-2"'
-    history = f'<node_state uname="control-2"><lrm_rsc_op id="ports_monitor_1000" rc-code="{now}"/></node_state>'
-    cib = edited(state, history + state, "healthy.cib.xml")
-    assert seen(report, cib).healthy is well
+    return edited(state, f'<node_state uname="control-2">{records}</node_state>{state}', "healthy.cib.xml")
 
 
 def test_links_are_left_out_where_corosync_may_not_be_asked() -> None:

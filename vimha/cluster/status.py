@@ -206,7 +206,7 @@ def _failures(report: Element, cib: Cib) -> Iterator[Failure]:
     """The last failures. Pacemaker keeps a degraded result among them when a later monitor found the resource well."""
     for each in report.iterfind("failures/failure"):
         key, task = each.get("op_key", ""), each.get("task", "")
-        if each.get("exitcode") == DEGRADED and _result(cib, each.get("node", ""), key) != DEGRADED:
+        if each.get("exitcode") == DEGRADED and not _still_degraded(cib, each.get("node", ""), key):
             continue
         result = each.get("exitstatus", "")
         if each.get("status") not in ("complete", None):
@@ -221,10 +221,20 @@ def _failures(report: Element, cib: Cib) -> Iterator[Failure]:
         )
 
 
-def _result(cib: Cib, node: str, key: str) -> str:
-    """The exit code of the recurring operation `key`'s last run on `node`; empty when there is none."""
-    where = "status/node_state[@uname=$node]//lrm_rsc_op[@id=$key]/@rc-code"
-    return next(iter(map(str, cib.root.xpath(where, node=node, key=key))), "")  # type: ignore[arg-type]
+def _still_degraded(cib: Cib, node: str, key: str) -> bool:
+    """Is the last result of the recurring operation `key` on `node` a degraded one? It is kept as the resource's last
+    failure; the operation's own record is written again only when its result is good (Pacemaker 2.1.5). A probe's
+    tells nothing: the monitors that follow it do.
+    """
+    if key.endswith("_monitor_0"):
+        return False
+    since = {DEGRADED: 0, "0": 0}
+    for state in cib.root.iterfind("status/node_state"):
+        for each in state.iter("lrm_rsc_op") if state.get("uname") == node else ():
+            code, changed = each.get("rc-code", ""), int(each.get("last-rc-change", "0"))
+            if each.get("operation_key") == key and code in since:
+                since[code] = max(since[code], changed)
+    return since[DEGRADED] > since["0"]
 
 
 def _fencing(report: Element) -> Iterator[Fencing]:
@@ -288,7 +298,8 @@ def _problems(found: Status, cib: Cib) -> Iterator[str]:
         yield from _resource_problems(each, found, cib)
     for failure in found.failures:
         why = failure.reason or failure.result
-        yield f"{failure.resource}: {failure.operation} failed on {failure.node}: {why}"
+        how = "is degraded" if failure.result == "OCF_DEGRADED" else "failed"
+        yield f"{failure.resource}: {failure.operation} {how} on {failure.node}: {why}"
     down = [link for link in found.links if not link.connected]
     for link in down:
         yield f"link {link.number} to {link.peer} is down"
