@@ -151,6 +151,15 @@ def test_a_failure_that_nobody_knew_of_when_the_watching_ended_belongs_to_the_he
     assert max(dict(entry.heal_outages).values()) == entry.heal_outage_s
 
 
+def test_a_slow_cluster_is_helped_ever_more_rarely(world: World) -> None:
+    """Forgetting failures makes Pacemaker plan anew: often enough for a ban, not so often that nothing starts."""
+    slow = lambda: ["glance-api starts"] if world.off_at < world.now < world.off_at + 60 else []  # noqa: E731
+    outcome = drill(world, tools=world.tools(slow)).run(1)
+    assert outcome.rounds[0].healed
+    helped = [each for each in world.lab.done if "--cleanup" in each and "crm_resource" in each]
+    assert 4 <= len(helped) <= 6, "at 3, 9, 21 and 45 s, and when it is well"
+
+
 def test_an_unhealthy_cluster_is_refused_before_anything_is_hit(world: World) -> None:
     world.problems = ["fence-c1 is stopped"]
     with pytest.raises(VimhaError, match="fence-c1 is stopped"):
