@@ -1,18 +1,20 @@
 """Alarms in their outside shape: the Alarm of ETSI NFV-SOL 003 (7.5.2.4) with vimha's own attributes beside it.
 
 Invariant: `alarm(body(a)) == a`: the store keeps this shape too, so what is delivered is what was kept. Links are added
-where an alarm is shown, for they depend on who asks. SOL's attributes come first; ours follow, so that a consumer of
-SOL finds all that it knows.
+where an alarm is shown, for they depend on who asks.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from vimha.alarms import times
 from vimha.alarms.catalogue import definitions
-from vimha.alarms.model import Alarm, Location
+from vimha.alarms.model import Alarm, Definition, Location
 from vimha.alarms.words import AckState, Severity
+
+PLACES = tuple(each.name for each in fields(Location))
 
 
 def body(alarm: Alarm) -> dict[str, Any]:
@@ -35,25 +37,32 @@ def body(alarm: Alarm) -> dict[str, Any]:
         "ackState": alarm.ack.value,
         "perceivedSeverity": alarm.severity.value,
         "eventTime": times.text(alarm.event_us),
-        "eventType": known.event_type.value,
-        "faultType": known.fault_type,
-        "probableCause": known.probable_cause.value,
         "isRootCause": alarm.root_cause,
         "correlatedAlarmIds": list(alarm.correlated) or None,
         "faultDetails": list(alarm.details) or None,
-        "alarmDefinitionId": known.id,
         "specificProblem": alarm.specific_problem or None,
-        "proposedRepairAction": known.repair,
-        "serviceAffecting": known.service_affecting,
-        "clearingType": known.clearing.value,
-        "faultDomain": known.fault_domain.value,
-        "location": {name: value for name, value in asdict(alarm.location).items() if value} or None,
+        "location": {name: value for name in PLACES if (value := getattr(alarm.location, name))} or None,
         "detector": alarm.detector or None,
         "acknowledgedBy": alarm.acknowledged_by or None,
         "eventCount": alarm.events,
         "flapping": alarm.flapping,
     }  # fmt: skip
-    return {name: value for name, value in found.items() if value is not None}
+    return {**{name: value for name, value in found.items() if value is not None}, **_constants(known)}
+
+
+@cache
+def _constants(known: Definition) -> Mapping[str, Any]:
+    """What all alarms of a definition have in common."""
+    return {
+        "eventType": known.event_type.value,
+        "faultType": known.fault_type,
+        "probableCause": known.probable_cause.value,
+        "alarmDefinitionId": known.id,
+        "proposedRepairAction": known.repair,
+        "serviceAffecting": known.service_affecting,
+        "clearingType": known.clearing.value,
+        "faultDomain": known.fault_domain.value,
+    }
 
 
 def alarm(body: Mapping[str, Any]) -> Alarm:

@@ -21,12 +21,11 @@ from vimha.alarms.words import NotificationType, Severity
 Row = dict[str, Any]
 
 
-def dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
-def alarm_row(alarm: Alarm, sequence: int) -> Row:
-    """A row of table alarm."""
+def alarm_row(alarm: Alarm, sequence: int, body: str) -> Row:
+    """A row of table alarm; `body` is the alarm's JSON text."""
     known = alarm.definition
     return {
         "id": alarm.id,
@@ -41,14 +40,14 @@ def alarm_row(alarm: Alarm, sequence: int) -> Row:
         "ack": alarm.ack.value,
         "event_us": alarm.event_us,
         "raised_us": alarm.raised_us,
-        "body": dumps(sol.body(alarm)),
+        "body": body,
         "sequence": sequence,
     }
 
 
-def history_row(alarm: Alarm, last: Severity, sequence: int) -> Row:
+def history_row(alarm: Alarm, last: Severity, sequence: int, body: str) -> Row:
     """A row of table history for an alarm that was cleared; `last` is its severity before."""
-    return {**alarm_row(alarm, sequence), "severity": last.value, "cleared_us": alarm.cleared_us}
+    return {**alarm_row(alarm, sequence, body), "severity": last.value, "cleared_us": alarm.cleared_us}
 
 
 def notification_row(sequence: int, kind: NotificationType, alarm: Alarm, at_us: int) -> Row:

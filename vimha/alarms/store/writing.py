@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.sql.expression import ColumnElement
 
-from vimha.alarms import machine
+from vimha.alarms import machine, sol
 from vimha.alarms.machine import Entry, Rules, Step
 from vimha.alarms.model import Alarm, Event
 from vimha.alarms.store.database import advance
-from vimha.alarms.store.rows import Row, alarm_row, entry_of, entry_row, history_row, notification_row
+from vimha.alarms.store.rows import Row, alarm_row, dumps, entry_of, entry_row, history_row, notification_row
 from vimha.alarms.store.schema import ALARM, ENTRY, HISTORY, NOTIFICATION, SEEN
 from vimha.alarms.words import NotificationType
 
@@ -41,8 +41,8 @@ class Desk:
     now_us: int
     entries: dict[str, Entry] = field(default_factory=dict)
     before: dict[str, Entry] = field(default_factory=dict)
-    touched: dict[str, int] = field(default_factory=dict)
-    """Key -> sequence of its last notification."""
+    told: dict[str, tuple[Alarm, Row]] = field(default_factory=dict)
+    """Key -> what was told of it last, and the notification's row."""
     notices: list[Row] = field(default_factory=list)
     archived: list[Row] = field(default_factory=list)
 
@@ -58,11 +58,20 @@ class Desk:
     def _tell(self, key: str, alarm: Alarm, before: Alarm | None) -> None:
         self.sequence += 1
         kind = NotificationType.ALARM if alarm.active else NotificationType.CLEARED
-        self.notices.append(notification_row(self.sequence, kind, alarm, self.now_us))
-        self.touched[key] = self.sequence
+        row = notification_row(self.sequence, kind, alarm, self.now_us)
+        self.notices.append(row)
+        self.told[key] = alarm, row
         if not alarm.active:
             last = before.severity if before else alarm.severity
-            self.archived.append(history_row(alarm, last, self.sequence))
+            self.archived.append(history_row(alarm, last, self.sequence, row["body"]))
+
+    def row(self, key: str, alarm: Alarm) -> Row:
+        """The alarm's row; of one that was not told, without a sequence: it keeps its version."""
+        told, notice = self.told.get(key, (None, {}))
+        row = alarm_row(alarm, notice.get("sequence", 0), notice["body"] if told is alarm else dumps(sol.body(alarm)))
+        if not row["sequence"]:
+            del row["sequence"]
+        return row
 
 
 def take_in(turn: Turn, events: Sequence[Event]) -> list[Row]:
@@ -141,34 +150,16 @@ def _write_entries(connection: Connection, changed: dict[str, Entry], before: di
 def _write_alarms(connection: Connection, changed: dict[str, Entry], desk: Desk) -> None:
     """An alarm that was raised and cleared in one batch was never in table alarm."""
     kept = {entry.alarm.id for entry in desk.before.values() if entry.alarm}
-    new, old, active = [], [], set()
-    for key, entry in changed.items():
-        if entry.alarm is None:
-            continue
-        active.add(entry.alarm.id)
-        row = alarm_row(entry.alarm, desk.touched.get(key, 0))
-        if entry.alarm.id not in kept:
-            new.append(row)
-        else:
-            old.append({**row, "the_id": row.pop("id")})
-    gone = {desk.before[key].alarm.id for key in changed if key in desk.before and desk.before[key].alarm} - active  # type: ignore[union-attr]
+    active = {entry.alarm.id: desk.row(key, entry.alarm) for key, entry in changed.items() if entry.alarm}
+    gone = {before.alarm.id for key in changed if (before := desk.before.get(key)) and before.alarm} - active.keys()
     for chunk in _chunks(list(gone)):
         connection.execute(delete(ALARM).where(ALARM.c.id.in_(chunk)))
-    if new:
+    if new := [row for alarm_id, row in active.items() if alarm_id not in kept]:
         connection.execute(insert(ALARM), new)
-    _update_alarms(connection, old)
-
-
-def _update_alarms(connection: Connection, rows: list[Row]) -> None:
-    """A row without a notification keeps the version that it has."""
+    old = [{**row, "the_id": row.pop("id")} for alarm_id, row in active.items() if alarm_id in kept]
     for told in (True, False):
-        some = [row for row in rows if bool(row["sequence"]) is told]
-        if not some:
-            continue
-        if not told:
-            for row in some:
-                del row["sequence"]
-        connection.execute(update(ALARM).where(ALARM.c.id == bindparam("the_id")), some)
+        if some := [row for row in old if ("sequence" in row) is told]:
+            connection.execute(update(ALARM).where(ALARM.c.id == bindparam("the_id")), some)
 
 
 def _chunks(values: list[str]) -> Iterable[list[str]]:
