@@ -37,7 +37,7 @@ REPAIR_S = 60.0
 """The longest that one repair may take; the next one goes on."""
 START = (
     "[begin {_, V, _, N} = amqqueue:get_name(Q), "
-    "{N, case rabbit_quorum_queue:recover(V, [Q]) of {[_], []} -> started; _ -> failed end} end"
+    "{N, case catch rabbit_quorum_queue:recover(V, [Q]) of {[_], []} -> started; _ -> failed end} end"
     " || Q <- rabbit_amqqueue:list_local_quorum_queues(), whereis(element(1, amqqueue:get_pid(Q))) =:= undefined]."
 )
 """What RabbitMQ's own boot does, for the queues that list this node and have no process on it; what came of it."""
@@ -141,12 +141,13 @@ def wanted(queue: "Row", have: int, brokers: int) -> int:
 def addition(queues: "Sequence[Key]") -> str:
     """The Erlang that adds this node to `queues`, and prints `ok` or the error of each on a line.
 
-    An addition that was cut short has left a replica that the queue's record does not list: it is written there.
+    An addition that was cut short has left a replica that the queue's record does not list: it is written there. A
+    queue may be gone by now, or have lost its leader: that is its own error, not the others'.
     """
     keys = ", ".join(f"{{{_binary(vhost)}, {_binary(name)}}}" for vhost, name in queues)
     return (
-        f"[begin Done = rabbit_quorum_queue:add_member(V, N, node(), {ADD_S * 1000:.0f}), "
-        "Mended = Done =/= ok andalso rabbit_quorum_queue:repair_amqqueue_nodes(V, N) =:= repaired, "
+        f"[begin Done = (catch rabbit_quorum_queue:add_member(V, N, node(), {ADD_S * 1000:.0f})), "
+        "Mended = Done =/= ok andalso (catch rabbit_quorum_queue:repair_amqqueue_nodes(V, N)) =:= repaired, "
         'io:format("~0p~n", [case Mended of true -> ok; false -> Done end]) end '
         f"|| {{V, N}} <- [{keys}]], {DONE}."
     )

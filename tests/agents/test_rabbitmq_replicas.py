@@ -7,9 +7,13 @@ import pytest
 from ocf_calls import Resource, wait_until
 from rabbit_nodes import Node, Site, site_of
 
-pytestmark = [pytest.mark.agents, pytest.mark.soak, pytest.mark.usefixtures("installed")]
+from resource_agents.amqp.replicas import DONE, addition
+
+pytestmark = [pytest.mark.agents, pytest.mark.usefixtures("installed")]
 
 ALL = {"n1", "n2", "n3"}
+STOP = """{{ok,Q}} = rabbit_amqqueue:lookup({{resource,<<"/">>,queue,<<"{queue}">>}}),
+{{Name,_}} = amqqueue:get_pid(Q), ra:stop_server(quorum_queues, {{Name, node()}})."""
 FORGET = """{{ok,Q}} = rabbit_amqqueue:lookup({{resource,<<"/">>,queue,<<"{queue}">>}}),
 {{Name,_}} = amqqueue:get_pid(Q), ra:force_delete_server(quorum_queues, {{Name, node()}})."""
 
@@ -57,6 +61,22 @@ def survives(site: Site, lost: int, queue: str) -> None:
     is_whole(other, queue)
 
 
+def test_one_broker_starts_its_replica_and_tells_what_became_of_each_queue(node: Node) -> None:
+    assert node("start").code == 0
+    node.up()
+    node.declare("q")
+    evil = '">>, halt(), <<"'
+    keys = [("/", "q"), ("/", evil), ("no such host", "q")]
+    assert node.tool("eval", addition(keys)).split() == ["ok", "{error,not_found}", "{error,not_found}", DONE]
+    node.tool("eval", STOP.format(queue="q"))
+    assert node.replicas("q") == set()
+    look_deeper(node)
+    wait_until(lambda: node.replicas("q") == {"n1"}, 20)
+    assert node("stop").code == 0
+    assert not (node.folder / "run-vimha/test-rabbitmq.d/replicas.pid").exists()
+
+
+@pytest.mark.soak
 def test_a_queue_that_was_declared_while_a_broker_was_down(site: Site) -> None:
     first, _, late = site.nodes
     assert late("stop").code == 0
@@ -68,6 +88,7 @@ def test_a_queue_that_was_declared_while_a_broker_was_down(site: Site) -> None:
     survives(site, 0, "away")
 
 
+@pytest.mark.soak
 def test_a_queue_that_was_declared_before_a_broker_was_a_member(site: Site) -> None:
     first, _, late = site.nodes
     assert late("stop").code == 0
@@ -80,6 +101,7 @@ def test_a_queue_that_was_declared_before_a_broker_was_a_member(site: Site) -> N
     survives(site, 1, "before")
 
 
+@pytest.mark.soak
 def test_the_monitor_adds_what_is_missing_once_all_brokers_run(site: Site) -> None:
     first, second, lacking = site.nodes
     first.declare("small")
@@ -91,6 +113,7 @@ def test_the_monitor_adds_what_is_missing_once_all_brokers_run(site: Site) -> No
     survives(site, 0, "small")
 
 
+@pytest.mark.soak
 def test_the_monitor_starts_a_replica_that_is_listed_but_is_not_there(site: Site) -> None:
     first, _, lacking = site.nodes
     first.declare("listed")
