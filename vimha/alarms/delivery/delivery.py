@@ -24,12 +24,13 @@ from vimha.alarms.delivery.feed import Feed
 from vimha.alarms.delivery.ledger import SINK, Ledger
 from vimha.alarms.delivery.network import Lookup, Network
 from vimha.alarms.delivery.sender import Addressee, Counters, Receiver, Sender
-from vimha.alarms.delivery.settings import DeliverySettings, Sink
+from vimha.alarms.delivery.settings import DeliverySettings, OsloSink, Sink, SnmpSink
 from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.outbox import Subscription
 from vimha.alarms.store.store import Store
 from vimha.alarms.subscriptions import FmSubscriptionRequest
 from vimha.alarms.words import Severity
+from vimha.errors import VimhaError
 
 LEASE_S = 2.0
 ROUND_S = 0.4
@@ -53,6 +54,8 @@ class Delivery:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._expiry: asyncio.TimerHandle | None = None
+        self._refused: set[str] = set()
+        """Those who cannot be sent to as they are configured; said once."""
 
     @property
     def waiting(self) -> int:
@@ -88,10 +91,13 @@ class Delivery:
         await callback.test(self._network, request)
 
     async def stop(self) -> None:
-        """Stop sending, write the cursors, give the leases back."""
+        """Stop sending, write the cursors, give the leases back. The second time nothing is left to do."""
+        if not self._loops:
+            return
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        self._loops = []
         await self._stop(list(self._tasks))
         if self._expiry is not None:
             self._expiry.cancel()
@@ -140,20 +146,23 @@ class Delivery:
             task.cancel()
 
     async def _begin(self, key: str, whom: Subscription | Sink) -> None:
-        addressee = await (self._sink(key, whom) if isinstance(whom, Sink) else self._subscriber(whom))
-        if addressee is None:
+        try:
+            addressee = await (self._sink(key, whom) if isinstance(whom, Sink) else self._subscriber(whom))
+        except VimhaError as error:
+            if key not in self._refused:
+                LOG.error("delivery: nothing is sent to %s: %s %s", key, error.message, error.remedy)
+            self._refused.add(key)
             return
         sender = Sender(addressee, self._feed, self._ledger, self._settings, self.counters)
         self._senders[key] = sender
         self._tasks[key] = asyncio.create_task(sender.run())
 
-    async def _subscriber(self, row: Subscription) -> Addressee | None:
+    async def _subscriber(self, row: Subscription) -> Addressee:
         try:
             request = FmSubscriptionRequest.model_validate(row.request)
         except ValidationError:
             # Its words would show credentials.
-            LOG.error("delivery: subscription %s is of another version: nothing is sent to it", row.id)
-            return None
+            raise VimhaError("its subscription is of another version", "Delete it and subscribe again.") from None
         receiver = Callback(self._network, request, subscription_id=row.id, root=self._settings.api_root)
         return Addressee(row.id, receiver, request.filter, row.cursor, row.failing_since_us, row.dead)
 
@@ -162,7 +171,19 @@ class Delivery:
         return Addressee(key, await self._receiver(sink), sink.filter, cursor, mortal=False)
 
     async def _receiver(self, sink: Sink) -> Receiver:
-        raise NotImplementedError
+        """Their libraries take half a second to import, so that is for those who use them."""
+        if isinstance(sink, OsloSink):
+            from vimha.alarms.delivery import oslo
+
+            return oslo.OsloReceiver(sink, self._settings.answer_s)
+        if not isinstance(sink, SnmpSink):
+            raise TypeError(sink)
+        from vimha.alarms.delivery import snmp
+
+        boots = f"snmp/{sink.name}/boots"
+        begun = int(await self._ledger.setting(boots, 0)) + 1
+        await self._ledger.set_setting(boots, begun)
+        return snmp.receiver(sink, begun, self._settings.answer_s)
 
     async def _stop(self, keys: Iterable[str]) -> None:
         stopped = [self._tasks.pop(key) for key in keys]

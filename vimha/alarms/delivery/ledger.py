@@ -17,6 +17,7 @@ from vimha.alarms.catalogue import definitions
 from vimha.alarms.model import Event
 from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.outbox import Notice, Subscription
+from vimha.alarms.store.retention import CURSOR
 from vimha.alarms.store.store import Store
 from vimha.alarms.words import Severity
 
@@ -54,10 +55,10 @@ class Ledger:
 
     async def sink_cursor(self, sink_id: str) -> int:
         """Where a sink stands; one that is new stands at the head."""
-        found = await self._ask(self._store.setting, f"delivery/{sink_id}")
+        found = await self._ask(self._store.setting, CURSOR + sink_id)
         if found is None:
             found = await self.head()
-            await self._ask(self._store.set_setting, f"delivery/{sink_id}", found)
+            await self._ask(self._store.set_setting, CURSOR + sink_id, found)
         return int(found)
 
     async def setting(self, name: str, default: Any) -> Any:
@@ -106,7 +107,7 @@ class Ledger:
             if rows := {key: cursor for key, cursor in moved.items() if not key.startswith(SINK)}:
                 await self._ask(self._store.move, rows)
             for key in moved.keys() - rows.keys():
-                await self._ask(self._store.set_setting, f"delivery/{key}", moved[key])
+                await self._ask(self._store.set_setting, CURSOR + key, moved[key])
         except StoreError:
             self._moved = {**moved, **self._moved}
             raise

@@ -3,6 +3,7 @@
 Invariant: no secret is in it; secrets are in files of their own that it names.
 """
 
+import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vimha.alarms.subscriptions import Filter
+from vimha.errors import VimhaError
 
 Network = IPv4Network | IPv6Network
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
@@ -19,6 +21,17 @@ class Part(BaseModel):
     """A part of the configuration: nothing unknown in it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def secret(path: Path) -> list[str]:
+    """The lines of a file that holds secrets; VimhaError when others may read it, or it cannot be read."""
+    try:
+        with path.open() as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                raise VimhaError(f"{path}: others than its owner may read it", f"Run: chmod 600 {path}")
+            return file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VimhaError(f"{path}: cannot be read: {error}") from error
 
 
 class Sink(Part):
@@ -41,11 +54,16 @@ class SnmpSink(Sink):
     user: str = ""
     secret_file: Path
     inform: bool = True
+    engine_id: str = Field("", pattern=r"^([0-9A-Fa-f]{2}){5,32}$|^$")
+    """For SNMPv3 traps alone: the identifier that the manager knows their sender by (`createUser -e 0x...`), as
+    hexadecimal digits; another one for each cluster."""
 
     @model_validator(mode="after")
     def _has_user(self) -> Self:
         if self.version == "3" and not self.user:
             raise ValueError("SNMPv3 needs a `user`")
+        if self.version == "3" and not self.inform and not self.engine_id:
+            raise ValueError("SNMPv3 traps need an `engine_id` that the manager knows; informs need none")
         return self
 
 
@@ -57,6 +75,8 @@ class OsloSink(Sink):
     url_file: Path
     ca_file: Path | None = None
     """The authorities that the broker's certificate is checked by; with it the connection is by TLS."""
+    durable: bool = False
+    """As `amqp_durable_queues` is where the consumers are configured: the exchange is declared alike."""
     topic: str = Field("notifications", pattern=r"^[A-Za-z0-9_.-]{1,80}$")
 
 
