@@ -1,6 +1,7 @@
 """The service put together: `make_app` has the routes, what stands before them, and what runs beside them.
 
-Invariant: the order before a route is fixed: body limit, who asks, version; so nothing is parsed for who may not ask.
+Invariant: the order before a route is fixed: count, body limit, version, who asks; so nothing is parsed for who may not
+ask.
 """
 
 from collections.abc import AsyncIterator
@@ -10,52 +11,89 @@ from fastapi import FastAPI
 
 from vimha import __version__
 from vimha.alarms.config import Settings
-from vimha.alarms.delivery.callback import CallbackError, test
-from vimha.alarms.delivery.network import Network
-from vimha.alarms.service import alarms, events, listing, problems, southbound, subscriptions
+from vimha.alarms.delivery.delivery import Delivery
+from vimha.alarms.delivery.settings import DeliverySettings
+from vimha.alarms.service import (
+    alarms,
+    events,
+    health,
+    history,
+    listing,
+    metrics,
+    nodes,
+    openapi,
+    problems,
+    retention,
+    southbound,
+    stream,
+    subscriptions,
+    versions,
+)  # fmt: skip
 from vimha.alarms.service.auth import Gate
 from vimha.alarms.service.context import Context
+from vimha.alarms.service.health import Health
+from vimha.alarms.service.keystone import Keystone
 from vimha.alarms.service.limits import BodyLimit
 from vimha.alarms.service.links import TREES, VERSION
-from vimha.alarms.service.problems import ProblemError
+from vimha.alarms.service.metrics import Count, Metrics
+from vimha.alarms.service.stream import Streams
 from vimha.alarms.service.users import Users
+from vimha.alarms.service.versions import VersionHeader
 from vimha.alarms.store.store import Store
-from vimha.alarms.subscriptions import FmSubscriptionRequest
 
 SOL = (listing.router, alarms.router, subscriptions.router)
-"""What each tree has."""
+"""What each tree has under its version."""
+OURS = (history.router, nodes.router, stream.router)
+"""What the canonical tree has beside."""
+TOP = (events.router, southbound.router, retention.router, metrics.router, health.router)
 
 
 def make_app(store: Store, settings: Settings) -> FastAPI:
-    """The ASGI application over an open store; it starts and ends what runs beside it, and leaves the store open."""
+    """The ASGI application over an open store; it starts and ends what runs beside it, and leaves the store open.
+    UsageError when a file that the settings name cannot be used.
+    """
+    figures = Metrics(store)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        delivery, streams = Delivery(store, _delivery(settings)), Streams(store)
+        figures.watch(store, delivery, streams)
+        app.state.context = Context(store, settings, figures, Health(store), streams, delivery)
+        await delivery.start()
+        yield
+        streams.end()
+        await delivery.stop()
+
     app = FastAPI(
-        title="vimha alarms", version=__version__, lifespan=_lifespan, docs_url=None, redoc_url=None,
+        title="vimha alarms", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         redirect_slashes=False,
     )  # fmt: skip
-    app.state.context = Context(store, settings)
     problems.install(app)
-    for tree in TREES:
-        for router in SOL:
-            app.include_router(router, prefix=tree + VERSION, include_in_schema=tree == TREES[0])
-    app.include_router(events.router)
-    app.include_router(southbound.router)
-    users = Users(settings.auth.file) if settings.auth.file else None
-    app.add_middleware(Gate, users=users, certificates=settings.auth.certificates, keystone=None)
+    openapi.install(app)
+    _route(app)
+    app.add_middleware(
+        Gate, users=Users(settings.auth.file) if settings.auth.file else None,
+        certificates=settings.auth.certificates,
+        keystone=Keystone(settings.auth.keystone) if settings.auth.keystone else None,
+    )  # fmt: skip
+    app.add_middleware(VersionHeader)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Count, figures=figures)
     return app
 
 
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    context: Context = app.state.context
-    network = Network(context.settings.delivery)
+def _delivery(settings: Settings) -> DeliverySettings:
+    """With links that a subscriber can follow, unless they were set by hand."""
+    if settings.delivery.api_root != DeliverySettings().api_root:
+        return settings.delivery
+    return settings.delivery.model_copy(update={"api_root": settings.base_url + TREES[0] + VERSION})
 
-    async def test_callback(request: FmSubscriptionRequest) -> None:
-        try:
-            await test(network, request)
-        except CallbackError as error:
-            raise ProblemError(error.status, error.detail) from error
 
-    app.state.context = Context(context.store, context.settings, test_callback)
-    yield
-    network.close()
+def _route(app: FastAPI) -> None:
+    for tree in TREES:
+        first = tree == TREES[0]
+        app.include_router(versions.router, prefix=tree, include_in_schema=first)
+        for router in (*SOL, *(OURS if first else ())):
+            app.include_router(router, prefix=tree + VERSION, include_in_schema=first)
+    for router in TOP:
+        app.include_router(router)

@@ -21,6 +21,7 @@ from vimha.alarms.config import Role
 from vimha.alarms.service.context import Caller
 from vimha.alarms.service.keystone import Keystone
 from vimha.alarms.service.links import TREES, VERSION
+from vimha.alarms.service.peers import PEER
 from vimha.alarms.service.problems import ProblemError, answer
 from vimha.alarms.service.users import Users
 
@@ -31,8 +32,6 @@ READING = frozenset({"GET", "HEAD"})
 REMEMBERED_S = 60.0
 """As long a password is known to be right without scrypt's 50 ms; a change of the file ends it at once."""
 MOST_REMEMBERED = 1000
-PEER = "vimha.peer"
-"""The scope's key with the subject of the client certificate; set by server.py."""
 
 
 class Gate:

@@ -4,16 +4,20 @@ Invariant: the store is only called through `ask`, in a worker thread: it blocks
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
 from vimha.alarms.config import Role, Settings
-from vimha.alarms.service.problems import ProblemError
 from vimha.alarms.store.store import Store
-from vimha.alarms.subscriptions import FmSubscriptionRequest
+
+if TYPE_CHECKING:
+    from vimha.alarms.delivery.delivery import Delivery
+    from vimha.alarms.service.health import Health
+    from vimha.alarms.service.metrics import Metrics
+    from vimha.alarms.service.stream import Streams
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,18 +31,16 @@ class Caller:
     role: Role
 
 
-async def _untested(_: FmSubscriptionRequest) -> None:
-    raise ProblemError(503, "the service is not up yet", {"Retry-After": "1"})
-
-
 @dataclass(frozen=True)
 class Context:
     """One service."""
 
     store: Store
     settings: Settings
-    test_callback: Callable[[FmSubscriptionRequest], Awaitable[None]] = _untested
-    """Returns when a callback answered the test; ProblemError when it did not, or may not be called."""
+    metrics: "Metrics"
+    health: "Health"
+    streams: "Streams"
+    delivery: "Delivery"
 
     def root(self, request: Request) -> str:
         """The root of links in this answer, without a slash at the end."""

@@ -77,6 +77,7 @@ async def take_in(request: Request, here: Here) -> Taken:
     """Take in events; done when they are on the store's disk."""
     events = _events(await bodies.read(request, BODY), here.settings.cluster, times.now())
     told = await asyncio.wrap_future(here.store.submit(events))
+    here.metrics.events.inc(len(events))
     return Taken(events=len(events), notifications=told)
 
 

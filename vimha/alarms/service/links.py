@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from fastapi import Request
+from pydantic import BaseModel
 
 from vimha.alarms.service.context import Context
 from vimha.alarms.store.outbox import Subscription
@@ -15,6 +16,12 @@ from vimha.alarms.store.queries import Kept
 TREES = ("/vimfm", "/vnffm", "/nsfm")
 """The first is canonical; the others are where SOL003 and SOL005 have the same resources."""
 VERSION = "/v1"
+
+
+class Href(BaseModel):
+    """A link."""
+
+    href: str
 
 
 def tree(request: Request) -> str:

@@ -4,19 +4,26 @@ Invariant: a page is cut by key, so what comes or goes between two pages neither
 marker of the next page holds that key alone, and is checked like all that comes from outside.
 """
 
+import asyncio
 import base64
 import binascii
 import json
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import ColumnElement, Table
 from starlette.responses import JSONResponse
 
+from vimha.alarms.filters import FilterError, parse
+from vimha.alarms.filters_sql import to_sql
 from vimha.alarms.service import bodies, links
 from vimha.alarms.service.context import Context, Here, ask
 from vimha.alarms.service.problems import ProblemError
+from vimha.alarms.service.selectors import Selector, select
 from vimha.alarms.store.queries import Key, Page
+from vimha.alarms.store.schema import ALARM
 
 PAGE = 1000
 """Alarms to a page."""
@@ -26,19 +33,50 @@ LATEST_US = 1 << 62
 router = APIRouter(tags=["alarms"])
 
 
-@router.get("/alarms", responses=bodies.problems(400, 503))
-async def alarms(request: Request, here: Here, nextpage_opaque_marker: str | None = None) -> Response:
+class Asked(BaseModel):
+    """What a list may be asked for; an unknown parameter is refused, for it is a misspelt one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filter: str | None = Field(None, description="such as (eq,perceivedSeverity,CRITICAL);(cont,managedObjectId,c1)")
+    all_fields: str | None = Field(None, description="a flag: all attributes, which is usual")
+    fields: str | None = Field(None, description="of the optional attributes only these")
+    exclude_fields: str | None = Field(None, description="all but these optional attributes")
+    exclude_default: str | None = Field(None, description="a flag: without the optional structured attributes")
+    nextpage_opaque_marker: str | None = Field(None, max_length=256)
+
+    @property
+    def selector(self) -> Selector:
+        return select(
+            fields=self.fields, exclude_fields=self.exclude_fields, all_fields=self.all_fields is not None,
+            exclude_default=self.exclude_default is not None,
+        )  # fmt: skip
+
+
+@router.get("/alarms", responses=bodies.problems(400, 503), response_model=list[dict[str, Any]])
+async def alarms(request: Request, here: Here, asked: Annotated[Asked, Query()]) -> Response:
     """The active alarms, newest first."""
-    after = key(nextpage_opaque_marker)
-    page = await ask(here.store.alarms, (), after, PAGE)
-    return shown(page, request, here)
+    where = conditions(asked.filter, ALARM)
+    selector = asked.selector
+    page = await ask(here.store.alarms, where, key(asked.nextpage_opaque_marker), PAGE)
+    return await shown(page, selector, request, here)
 
 
-def shown(page: Page, request: Request, here: Context) -> Response:
+def conditions(text: str | None, table: Table) -> list[ColumnElement[bool]]:
+    """A filter's conditions on a table; ProblemError 400 when it cannot be understood."""
+    if text is None:
+        return []
+    try:
+        return to_sql(parse(text), table)
+    except FilterError as error:
+        raise ProblemError(400, error.message) from error
+
+
+async def shown(page: Page, selector: Selector, request: Request, here: Context) -> Response:
     """The page's answer, with the link to the next one."""
     root = links.base(here, request)
-    body = [links.alarm(kept, root) for kept in page.items]
-    return JSONResponse(body, headers=_next(page, request, here))
+    made = await asyncio.to_thread(lambda: [selector(links.alarm(kept, root)) for kept in page.items])
+    return JSONResponse(made, headers=_next(page, request, here))
 
 
 def marker(after: Key) -> str:

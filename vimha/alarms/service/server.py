@@ -14,6 +14,8 @@ from sqlalchemy.exc import ArgumentError
 
 from vimha.alarms.config import Settings
 from vimha.alarms.service.app import make_app
+from vimha.alarms.service.files import secret
+from vimha.alarms.service.peers import PeerProtocol
 from vimha.alarms.store.store import Store
 from vimha.errors import UsageError
 
@@ -30,7 +32,7 @@ def serve(settings: Settings) -> None:
             make_app(store, settings), host=listen.address, port=listen.port, log_config=None, access_log=False,
             ssl_certfile=listen.certificate, ssl_keyfile=listen.key, ssl_ca_certs=_text(listen.client_ca),
             ssl_cert_reqs=ssl.CERT_OPTIONAL if listen.client_ca else ssl.CERT_NONE,
-            http="httptools", server_header=False, timeout_graceful_shutdown=DRAIN_S,
+            http=PeerProtocol, server_header=False, timeout_graceful_shutdown=DRAIN_S,
         )  # fmt: skip
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run()
@@ -47,16 +49,6 @@ def store_url(settings: Settings) -> str:
     if settings.store_password_file:
         url = url.set(password=secret(settings.store_password_file))
     return url.render_as_string(hide_password=False)
-
-
-def secret(path: Path) -> str:
-    """The first line of a file that only its owner may read."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise UsageError(f"{path}: others may read it", f"chmod 600 {path}")
-        return path.read_text().split("\n", 1)[0]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
 
 
 def _text(path: Path | None) -> str | None:

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import TypeAdapter
 from starlette.responses import JSONResponse
 
+from vimha.alarms.delivery.callback import CallbackError
 from vimha.alarms.service import bodies, links
-from vimha.alarms.service.context import Here, ask
+from vimha.alarms.service.context import Context, Here, ask
 from vimha.alarms.service.problems import ProblemError
 from vimha.alarms.subscriptions import FmSubscription, FmSubscriptionRequest, digest
 
@@ -35,12 +36,19 @@ async def subscribe(request: Request, here: Here) -> Response:
     elif len(known) >= MOST:
         raise ProblemError(503, f"there are {MOST} subscriptions, as many as can be", {"Retry-After": "60"})
     else:
-        await here.test_callback(wanted)
+        await _test(here, wanted)
     asked = wanted.model_dump(mode="json", by_alias=True, exclude_none=True)
     made, new = await ask(here.store.subscribe, digest(wanted), asked)
     shown = links.subscription(made, links.base(here, request))
     place = {"Location": shown["_links"]["self"]["href"]}
     return JSONResponse(shown, 201, place) if new else Response(status_code=303, headers=place)
+
+
+async def _test(here: Context, wanted: FmSubscriptionRequest) -> None:
+    try:
+        await here.delivery.test(wanted)
+    except CallbackError as error:
+        raise ProblemError(error.status, error.detail) from error
 
 
 @router.get("", response_model=list[FmSubscription])
