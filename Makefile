@@ -33,7 +33,7 @@ help:
 	@echo "make unit    the quick tests alone"
 	@echo "make lint    ruff, mypy, the floors of the house, the Vagrantfile"
 	@echo "make bench   the figures: failover, clustered services, monitors, five idle minutes, rendering"
-	@echo "make docs    write docs/site.md and docs/findings.md anew from the code"
+	@echo "make docs    write the generated pages of docs/ anew from the code"
 	@echo "make clean   take labs down, remove what was built here (the cached lab image stays)"
 
 packages-base:

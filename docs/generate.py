@@ -1,7 +1,7 @@
-"""Writes docs/site.md and docs/findings.md from the code: `make docs`.
+"""Writes docs/site.md, docs/findings.md and docs/alarm-catalogue.md from the code: `make docs`.
 
 Invariant: the same code gives the same text, and nothing in it is written twice: keys, types, defaults and meanings are
-read off the model of site.yaml, findings off every room's rules.
+read off the model of site.yaml, findings off every room's rules, alarms off the catalogue.
 """
 
 import ast
@@ -18,6 +18,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import vimha
+from vimha.alarms.catalogue import definitions
+from vimha.alarms.model import Definition
+from vimha.alarms.sources.severities import TABLE
+from vimha.alarms.words import ClearingType, Severity
 from vimha.findings import Rule
 from vimha.site import model, schema
 from vimha.site.units import Milliseconds, show_ms
@@ -78,6 +82,26 @@ FINDINGS_INTRO = """
 Every finding that vimha can report, by code. An **error** refuses the site or the configuration; a **warning** is a
 risk that an operator may take; an **info** only tells. `vimha validate --format json` prints them as data; the exit
 code is 1 when there is an error.
+"""
+
+ALARMS_INTRO = """
+# The catalogue of alarms
+
+Every alarm that vimha raises, and those that it knows from other monitors. An alarm's `alarmDefinitionId` and its
+`faultType` are the name here; names go from the general to the special, so a subscription may name a beginning, such as
+`control.service.*`. Two reports are the same alarm when managed object, event type, probable cause and specific problem
+are.
+
+*Cleared by itself*: what raised the alarm also ends it. *Cleared by an operator*: `vimha alarms clear`.
+
+| alarm | severity | about | when |
+|---|---|---|---|
+"""
+SEVERITIES_INTRO = """
+## What other systems call a severity
+
+What the words of other systems mean, in upper or lower case; a word that is not here is INDETERMINATE:
+
 """
 
 
@@ -176,6 +200,37 @@ def all_rules() -> list[Rule]:
     return sorted(rules, key=lambda rule: rule.code)
 
 
+def alarm_catalogue() -> str:
+    """docs/alarm-catalogue.md."""
+    known = definitions().values()
+    rows = [
+        f"| [{each.id}](#{each.id.replace('.', '')}) | {each.severities[0]} | `{each.managed_object}` | "
+        f"{each.meaning.partition('. ')[0].removesuffix('.')} |\n"
+        for each in known
+    ]
+    return "".join([HEAD, ALARMS_INTRO, *rows, *map(_alarm, known), SEVERITIES_INTRO, *_severities()])
+
+
+def _alarm(known: Definition) -> str:
+    facts = {
+        "Severity": ", ".join(known.severities),
+        "Cause": f"{known.probable_cause} ({known.event_type})",
+        "About": f"`{known.managed_object}`, {known.resource_type}, fault domain {known.fault_domain}",
+        "Service-affecting": "yes" if known.service_affecting else "no",
+        "Cleared": "by itself" if known.clearing is ClearingType.AUTOMATIC else "by an operator",
+        "Raised by": "other monitors, which post it" if known.external else "vimha",
+    }
+    told = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return f"\n## {known.id}\n\n{known.meaning}\n\n{told}\n\nRepair: {known.repair}\n"
+
+
+def _severities() -> Iterator[str]:
+    yield f"| system | {' | '.join(Severity)} |\n|---|{'---|' * len(Severity)}\n"
+    for system, words in TABLE.items():
+        yield f"| {system} | {' | '.join(', '.join(words.get(each, ())) for each in Severity)} |\n"
+
+
 if __name__ == "__main__":
     (DOCS / "site.md").write_text(site_reference())
     (DOCS / "findings.md").write_text(findings_reference())
+    (DOCS / "alarm-catalogue.md").write_text(alarm_catalogue())

@@ -1,4 +1,4 @@
-"""docs/site.md and docs/findings.md are what the code says today."""
+"""The generated pages of docs/ are what the code says today."""
 
 import importlib.util
 from pathlib import Path
@@ -25,6 +25,10 @@ def test_the_site_reference_is_up_to_date(generate: ModuleType) -> None:
 
 def test_the_findings_reference_is_up_to_date(generate: ModuleType) -> None:
     assert (DOCS / "findings.md").read_text() == generate.findings_reference(), "run make docs"
+
+
+def test_the_catalogue_of_alarms_is_up_to_date(generate: ModuleType) -> None:
+    assert (DOCS / "alarm-catalogue.md").read_text() == generate.alarm_catalogue(), "run make docs"
 
 
 def test_codes_are_unique_and_belong_to_a_family(generate: ModuleType) -> None:

@@ -32,7 +32,7 @@ def parse(text: str) -> dict[str, Definition]:
 def _definition(name: str, record: dict[str, Any]) -> Definition:
     """The fault type is the id: dotted, from the general to the special, so that a filter may name its beginning."""
     known = {each.name for each in fields(Definition)} - {"id", "fault_type"}
-    if wrong := sorted(set(record) ^ known):
+    if wrong := sorted((set(record) ^ known) - {"external"}):
         raise VimhaError(f"{FILE}: {name}: unknown or missing: {', '.join(wrong)}")
     try:
         made: Definition = ADAPTER.validate_python({**record, "id": name, "fault_type": name})

@@ -31,7 +31,7 @@ class Definition:
     severities: tuple[Severity, ...]
     """Those it may have, the usual one first."""
     managed_object: str
-    """The pattern of its managed objects' identifiers, such as `host/<name>`."""
+    """The pattern of its managed objects' identifiers, such as `service/<resource>[/<node>]`."""
     resource_type: ResourceType
     fault_domain: FaultDomain
     service_affecting: bool
@@ -39,6 +39,8 @@ class Definition:
     meaning: str
     repair: str
     """What an operator does about it (X.733's proposed repair action)."""
+    external: bool = False
+    """Only monitors outside of vimha raise it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,9 +94,9 @@ _ZONE = re.compile(r"([Zz]|[+-]\d\d:?\d\d)$")
 
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
-    """`service/<resource>/<node>` as an expression; `<any>` alone is anything."""
+    """`service/<resource>[/<node>]` as an expression; `<any>` alone is anything."""
     if text == "<any>":
         return re.compile(".+")
-    return re.compile(
-        "".join("[^/]+" if part.startswith("<") else re.escape(part) for part in re.split("(<[^>]*>)", text))
-    )
+    marks = {"[": "(?:", "]": ")?"}
+    parts = re.split(r"(<[^>]*>|\[|\])", text)
+    return re.compile("".join("[^/]+" if part[:1] == "<" else marks.get(part) or re.escape(part) for part in parts))
