@@ -48,6 +48,7 @@ class Intake:
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._lock = Lock()
         self._waiting = 0
+        self._closed = False
         self._thread = Thread(target=self._work, name="intake", daemon=True)
         self._thread.start()
 
@@ -61,15 +62,19 @@ class Intake:
         many wait.
         """
         with self._lock:
+            if self._closed:
+                raise StoreError("the store is closed")
             if self._waiting + len(events) > MOST_WAITING:
                 raise FullError(f"{self._waiting} events wait for the store already", "Send them again later.")
             self._waiting += len(events)
-        waiting = Waiting(events)
-        self._queue.put(waiting)
+            waiting = Waiting(events)
+            self._queue.put(waiting)
         return waiting.done
 
     def close(self) -> None:
-        """Take in what waits, and end the thread."""
+        """Take in what waits, and end the thread; it may be repeated."""
+        with self._lock:
+            self._closed = True
         self._queue.put(None)
         self._thread.join()
 

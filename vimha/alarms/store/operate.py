@@ -1,7 +1,7 @@
 """What operators do to one alarm: acknowledge, escalate, clear.
 
-Invariant: each may be repeated after its answer was lost: `now_us` is one per call, and a state that bears it is this
-call's own work, whatever version the asker named.
+Invariant: a transaction may be repeated after its answer was lost: a state that bears the call's own time is then its
+own work, whatever version the asker named.
 """
 
 from sqlalchemy import insert, update
@@ -23,7 +23,7 @@ def acknowledge(turn: Turn, alarm_id: str, state: AckState, who: str, expected: 
     """Acknowledge an alarm, or take that back; one that is cleared too. The notifications' rows."""
     kept = _found(turn, alarm_id)
     known = _alarm(kept)
-    if known.ack is state and known.changed_us == turn.now_us:
+    if turn.again and known.ack is state and known.changed_us == turn.now_us:
         return []
     _check(kept, expected)
     if known.ack is state:
@@ -38,7 +38,7 @@ def escalate(turn: Turn, alarm_id: str, severity: Severity, expected: int | None
     """Give an active alarm another severity. The notifications' rows."""
     kept = _found(turn, alarm_id)
     known = _alarm(kept)
-    if known.severity is severity and known.changed_us == turn.now_us:
+    if turn.again and known.severity is severity and known.changed_us == turn.now_us:
         return []
     _check(kept, expected)
     if not kept.active or known.severity is severity:
@@ -49,7 +49,7 @@ def escalate(turn: Turn, alarm_id: str, severity: Severity, expected: int | None
 def clear(turn: Turn, alarm_id: str, who: str) -> list[Row]:
     """Clear an active alarm by hand; that acknowledges it, if nobody did. The notifications' rows."""
     kept = _found(turn, alarm_id)
-    if not kept.active and _alarm(kept).cleared_us == turn.now_us:
+    if turn.again and not kept.active and _alarm(kept).cleared_us == turn.now_us:
         return []
     if not kept.active:
         raise AlreadySoError(f"alarm {alarm_id} is cleared already")

@@ -4,6 +4,7 @@ Invariant: every method may be called from any thread, and blocks until it is do
 a method has returned, or a future has, is on the disk.
 """
 
+import itertools
 import logging
 import time
 import uuid
@@ -245,8 +246,10 @@ class Store:
         return kept
 
     def _tell(self, work: Callable[[Turn], list[Row]]) -> list[Row]:
-        now_us, rules = self._clock(), self._rules
-        notices = self._database.write(lambda connection, sequence: work(Turn(connection, sequence, now_us, rules)))
+        now_us, tries = self._clock(), itertools.count()
+        notices = self._database.write(
+            lambda connection, sequence: work(Turn(connection, sequence, now_us, self._rules, next(tries) > 0))
+        )
         self._committed(notices)
         return notices
 

@@ -25,12 +25,15 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One writing transaction: its connection, the last number that was given out, its time and the rules that hold."""
+    """One writing transaction: its connection, the last number that was given out, its time and the rules that hold;
+    `again`: it was tried before, with the same time, and perhaps done.
+    """
 
     connection: Connection
     sequence: int
     now_us: int
     rules: Rules
+    again: bool = False
 
 
 @dataclass
