@@ -22,6 +22,8 @@ ORDERS = (
     Order("service-kill", service="messaging"),
     Order("node-power-off"),
     Order("datadir-full", service="database"),
+    Order("member-state-lost", service="database"),
+    Order("stop-in-transfer", service="database"),
     Order("site-power-loss-random"),
 )
 
