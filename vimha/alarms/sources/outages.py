@@ -83,7 +83,7 @@ def _learn_resource(record: Record, cluster: Cluster, read: Read, write: Write, 
 def step(place: Place, record: Record, presence: Presence) -> tuple[Place, Outage | None]:
     """What is known of a resource after one record of it, and the outage that ended; `presence` is of `place.node`."""
     well, at_us = healthy(record), record.at_us
-    if at_us <= place.since_us:
+    if at_us <= max(place.since_us, place.failed_us or 0):
         return place, None
     if well is False and place.failed_us is None:
         return replace(place, failed_us=at_us), None
