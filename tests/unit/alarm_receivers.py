@@ -81,7 +81,7 @@ class Receiver:
                 objects[alarm["id"]] = alarm["managedObjectId"]
                 found[alarm["managedObjectId"]].append(alarm["perceivedSeverity"])
             elif each["notificationType"] == "AlarmClearedNotification":
-                found[objects[each["alarmId"]]].append("CLEARED")
+                found[objects.get(each["alarmId"], each["alarmId"])].append("CLEARED")
         return dict(found)
 
     async def get(self, _: web.Request) -> web.StreamResponse:

@@ -186,8 +186,6 @@ class Sender:
         self._counters.delay_s += (times.now() - notice.at_us) / SECOND
 
     def _failed(self, notice: Notice, backlog: Backlog, why: str) -> None:
-        if self._standing.since_us is None:
-            LOG.warning("delivery to %s fails: %s", self._to.id, why)
         self._why = why
         self._counters.failed += 1
         loop = asyncio.get_running_loop()
@@ -210,6 +208,10 @@ class Sender:
             await self._give_up(since_us)
         elif since_us != self._noted and (since_us is None or now_us - since_us >= WORTH_NOTING_US):
             await self._ledger.mark(self._to.id, since_us)
+            if since_us is None:
+                LOG.info("delivery to %s: it takes all again", self._to.id)
+            else:
+                LOG.warning("delivery to %s fails since %s: %s", self._to.id, times.text(since_us), self._why)
             self._noted = since_us
 
     async def _give_up(self, since_us: int) -> None:

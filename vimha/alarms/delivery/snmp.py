@@ -140,13 +140,11 @@ def _user(sink: SnmpSink) -> CommunityData | UsmUserData:
 
 
 def _engine(sink: SnmpSink, boots: int) -> SnmpEngine:
-    """An engine that is who the manager knows; set here and not by its constructor, which would keep its count of
-    boots under /tmp, for this node alone."""
-    engine = SnmpEngine()
-    if sink.engine_id:
-        names = ("snmpEngineID", "snmpEngineBoots")
-        own, count = engine.get_mib_builder().import_symbols("__SNMP-FRAMEWORK-MIB", *names)
-        own.syntax = own.syntax.clone(hexValue=sink.engine_id)
-        engine.snmpEngineID = own.syntax
-        count.syntax = count.syntax.clone(boots)
+    """An engine that is who the manager knows. The library counts boots in a file of this node's; what counts is how
+    often any node began, so that is set instead."""
+    if not sink.engine_id:
+        return SnmpEngine()
+    engine = SnmpEngine(OctetString(hexValue=sink.engine_id))
+    (count,) = engine.get_mib_builder().import_symbols("__SNMP-FRAMEWORK-MIB", "snmpEngineBoots")
+    count.syntax = count.syntax.clone(boots)
     return engine
