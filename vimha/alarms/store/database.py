@@ -12,7 +12,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError,
+)
 
 from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.fair import FairLock
@@ -23,6 +30,8 @@ RETRIED = frozenset({1020, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 2002,
 cluster, a lost connection."""
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
+PATIENCE_S = 10.0
+"""Longer than a Galera cluster takes to go on without a lost member, shorter than most askers wait."""
 
 T = TypeVar("T")
 
@@ -63,33 +72,41 @@ def _sqlite(connection: object, _: object) -> None:
 class Database:
     """A store's engine with its transactions. Times are seconds of a monotonic clock."""
 
-    def __init__(self, made: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, made: Engine, *, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.engine = made
+        self.patience_s = patience_s
         self._clock = clock
         self._lite = made.dialect.name == "sqlite"
         self._turn: AbstractContextManager[None] = FairLock() if self._lite else nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for queries; each sees what was committed when it began."""
-        with self.engine.connect() as connection:
-            yield connection
+        """A connection for queries; each sees what was committed when it began. StoreError when the database does not
+        answer.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except (DBAPIError, TimeoutError) as error:
+            raise StoreError(f"the store does not answer: {_reason(error)}") from error
 
-    def write(self, work: Callable[[Connection, int], T], *, within_s: float = 10.0) -> T:
+    def write(self, work: Callable[[Connection, int], T], *, within_s: float | None = None) -> T:
         """Run `work(connection, sequence)` in a transaction of its own and commit it; `sequence` is the last number
-        that was given out. Repeated after what is worth it for `within_s` seconds; StoreError then.
+        that was given out. Repeated after what is worth it for `within_s` seconds (`patience_s`); StoreError then.
         """
         return self.small(lambda connection: work(connection, _lock(connection)), within_s=within_s)
 
-    def small(self, work: Callable[[Connection], T], *, within_s: float = 10.0) -> T:
+    def small(self, work: Callable[[Connection], T], *, within_s: float | None = None) -> T:
         """As `write`, without the sequence: for what tells nobody, such as leases and cursors."""
-        end, pause = self._clock() + within_s, FIRST_PAUSE_S
+        end, pause = self._clock() + (self.patience_s if within_s is None else within_s), FIRST_PAUSE_S
         while True:
             try:
                 return self._attempt(work)
-            except DBAPIError as error:
+            except (DBAPIError, TimeoutError) as error:
                 if not passing(error) or self._clock() + pause > end:
-                    raise StoreError(f"the store does not take a write: {error.orig}") from error
+                    raise StoreError(f"the store does not take a write: {_reason(error)}") from error
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
@@ -113,8 +130,15 @@ def advance(connection: Connection, value: int) -> None:
     connection.execute(update(SEQUENCE).where(SEQUENCE.c.name == 1).values(value=value))
 
 
-def passing(error: DBAPIError) -> bool:
+def _reason(error: SQLAlchemyError) -> str:
+    """What the database said, without the statement."""
+    return str(error.orig if isinstance(error, DBAPIError) else error)
+
+
+def passing(error: SQLAlchemyError) -> bool:
     """Whether the same transaction may succeed when it is tried again."""
+    if not isinstance(error, DBAPIError):
+        return False
     if isinstance(error, IntegrityError):
         return True
     if not isinstance(error, OperationalError | InterfaceError):
