@@ -58,7 +58,7 @@ def _own(address: Address) -> str:
     """Why not even an allowed domain may be there."""
     if address.is_loopback or address.is_unspecified:
         return "this host's own address"
-    if address.is_link_local:
+    if address.is_link_local or (isinstance(address, IPv6Address) and address.is_site_local):
         return "a link-local address"
     if address.is_multicast or address.is_reserved:
         return "a multicast or reserved address"

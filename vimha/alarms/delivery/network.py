@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError, DummyCookieJar, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -82,6 +82,8 @@ class Network:
         try:
             async with session.request(method, target, headers=headers, data=data, allow_redirects=False) as response:
                 return Answer(response.status, await _bounded(response.content.readany))
+        except ConnectionTimeoutError as error:
+            raise CallError(f"{target.host}: no connection within {self._settings.connect_s:g} s") from error
         except TimeoutError as error:
             raise CallError(f"{target.host}: no answer within {self._settings.answer_s:g} s") from error
         except (ClientError, OSError, ValueError) as error:
