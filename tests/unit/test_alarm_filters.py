@@ -15,7 +15,7 @@ from vimha.alarms.catalogue import definitions
 from vimha.alarms.filters import ATTRIBUTES, MANY, ONE, ORDER, PARTS, FilterError, Kind, matches, parse
 from vimha.alarms.filters_sql import to_sql
 from vimha.alarms.model import Alarm, Location
-from vimha.alarms.store.rows import alarm_row
+from vimha.alarms.store.rows import alarm_row, dumps
 from vimha.alarms.store.schema import ALARM, METADATA
 from vimha.alarms.words import AckState, Severity
 
@@ -82,7 +82,7 @@ def engine() -> Engine:
 def test_sql_and_python_agree(engine: Engine, kept: list[Alarm], text: str) -> None:
     tree = parse(text)
     with engine.connect() as connection:
-        connection.execute(insert(ALARM), [alarm_row(each, 1) for each in kept])
+        connection.execute(insert(ALARM), [alarm_row(each, 1, dumps(sol.body(each))) for each in kept])
         found = set(connection.execute(select(ALARM.c.id).where(*to_sql(tree, ALARM))).scalars())
         connection.rollback()
     assert found == {each.id for each in kept if matches(tree, json.loads(json.dumps(sol.body(each))))}

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vimha.alarms import times
 from vimha.alarms.config import Role
+from vimha.alarms.service.connections import PEER
 from vimha.alarms.service.context import Caller
 from vimha.alarms.service.keystone import Keystone
 from vimha.alarms.service.links import TREES, VERSION
-from vimha.alarms.service.peers import PEER
 from vimha.alarms.service.problems import ProblemError, answer
 from vimha.alarms.service.users import Users
 

@@ -6,38 +6,62 @@ what was taken in is committed before it ends.
 
 import ssl
 from contextlib import suppress
-from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from vimha.alarms.config import Settings
 from vimha.alarms.service.app import make_app
+from vimha.alarms.service.connections import Connection
 from vimha.alarms.service.files import secret
-from vimha.alarms.service.peers import PeerProtocol
 from vimha.alarms.store.store import Store
 from vimha.errors import UsageError
 
 DRAIN_S = 5
-"""As long open requests may take after SIGTERM; a stream of events is cut then."""
+"""As long open requests may take after SIGTERM."""
+
+
+class Server(uvicorn.Server):
+    """Ends the consoles' streams when it is told to end, for they would not by themselves."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        super().__init__(configured(app, settings))
+        self._service = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if context := getattr(self._service.state, "context", None):
+            context.streams.end()
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which is a daemon's usual end."""
     store = Store.open(store_url(settings), settings.flapping.rules)
     try:
-        listen = settings.listen
-        config = uvicorn.Config(
-            make_app(store, settings), host=listen.address, port=listen.port, log_config=None, access_log=False,
-            ssl_certfile=listen.certificate, ssl_keyfile=listen.key, ssl_ca_certs=_text(listen.client_ca),
-            ssl_cert_reqs=ssl.CERT_OPTIONAL if listen.client_ca else ssl.CERT_NONE,
-            http=PeerProtocol, server_header=False, timeout_graceful_shutdown=DRAIN_S,
-        )  # fmt: skip
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run()
+            Server(make_app(store, settings), settings).run()
     finally:
         store.close()
+
+
+def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn is to serve; UsageError when the certificates cannot be used."""
+    listen = settings.listen
+    made = uvicorn.Config(
+        app, host=listen.address, port=listen.port, log_config=None, access_log=False, http=Connection, ws="none",
+        ssl_certfile=listen.certificate, ssl_keyfile=listen.key,
+        ssl_ca_certs=str(listen.client_ca) if listen.client_ca else None,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if listen.client_ca else ssl.CERT_NONE,
+        server_header=False, timeout_graceful_shutdown=DRAIN_S,
+    )  # fmt: skip
+    try:
+        made.load()
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"listen: the certificate, its key or client_ca cannot be used: {error}") from error
+    return made
 
 
 def store_url(settings: Settings) -> str:
@@ -49,7 +73,3 @@ def store_url(settings: Settings) -> str:
     if settings.store_password_file:
         url = url.set(password=secret(settings.store_password_file))
     return url.render_as_string(hide_password=False)
-
-
-def _text(path: Path | None) -> str | None:
-    return str(path) if path else None

@@ -86,10 +86,10 @@ class Users:
 
     def token(self, given: str, now_us: int) -> Caller | None:
         """Who has this bearer token, if it has not expired."""
-        digest = "sha256:" + hashlib.sha256(given.encode()).hexdigest()
+        wanted = digest(given)
         found = None
         for name, token in self._current().tokens.items():
-            if hmac.compare_digest(token.token, digest):
+            if hmac.compare_digest(token.token, wanted):
                 found = name, token
         if found is None or (found[1].expires and times.micros(found[1].expires) <= now_us):
             return None
@@ -140,16 +140,21 @@ def hashed(password: str) -> str:
 def new_token() -> tuple[str, str]:
     """A random bearer token, and the entry's `token` for it."""
     made = secrets.token_urlsafe(32)
-    return made, "sha256:" + hashlib.sha256(made.encode()).hexdigest()
+    return made, digest(made)
+
+
+def digest(token: str) -> str:
+    """The entry's `token` for a token, which must be random."""
+    return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
 
 
 def _same(kept: str, password: str) -> bool:
-    _, n, r, p, salt, digest = kept.split(":")
+    _, n, r, p, salt, right = kept.split(":")
     try:
         found = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
     except ValueError:
         return False
-    return hmac.compare_digest(found, base64.b64decode(digest))
+    return hmac.compare_digest(found, base64.b64decode(right))
 
 
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
