@@ -1,0 +1,28 @@
+"""systemd units that `vimha agents install` puts on a node beside the agents.
+
+Invariant: a unit does nothing on a node that has no configuration for it.
+"""
+
+from pathlib import PurePosixPath
+
+FOLDER = PurePosixPath("/usr/lib/systemd/system")
+DRAIN = """# vimha: brings Pacemaker's events to the alarm service; written by `vimha agents install`.
+[Unit]
+Description=vimha: from Pacemaker's alerts to the alarm service
+ConditionPathExists=/etc/vimha/drain.json
+After=network.target
+
+[Service]
+ExecStart=/usr/lib/vimha/alerts/vimha-drain
+Restart=always
+RestartSec=1
+NoNewPrivileges=yes
+"""
+WITH_PACEMAKER = """# vimha: wherever Pacemaker runs, its events are brought to the alarm service.
+[Unit]
+Wants=vimha-drain.service
+"""
+UNITS = {
+    FOLDER / "vimha-drain.service": DRAIN,
+    FOLDER / "pacemaker.service.d" / "vimha-drain.conf": WITH_PACEMAKER,
+}
