@@ -25,16 +25,18 @@ MOST_EVENTS = 1000
 
 
 def _either(value: Any) -> str:
-    return "doctor" if isinstance(value, DoctorEvent) or (isinstance(value, dict) and "details" in value) else "native"
+    return (
+        "~doctor" if isinstance(value, DoctorEvent) or (isinstance(value, dict) and "details" in value) else "~native"
+    )
 
 
 def _kind(value: Any) -> str:
     known = value if isinstance(value, dict) else {}
-    return "doctor" if "event" in known else "bulk" if "events" in known else "native"
+    return "~doctor" if "event" in known else "~bulk" if "events" in known else "~native"
 
 
 One = Annotated[
-    Annotated[DoctorEvent, Tag("doctor")] | Annotated[NativeEvent, Tag("native")], Discriminator(_either)
+    Annotated[DoctorEvent, Tag("~doctor")] | Annotated[NativeEvent, Tag("~native")], Discriminator(_either)
 ]  # fmt: skip
 
 
@@ -62,7 +64,9 @@ class Taken(BaseModel):
 
 
 Body = Annotated[
-    Annotated[DoctorReport, Tag("doctor")] | Annotated[EventBatch, Tag("bulk")] | Annotated[NativeEvent, Tag("native")],
+    Annotated[DoctorReport, Tag("~doctor")]
+    | Annotated[EventBatch, Tag("~bulk")]
+    | Annotated[NativeEvent, Tag("~native")],
     Discriminator(_kind),
 ]
 BODY: TypeAdapter[Any] = TypeAdapter(cast(Any, Body))

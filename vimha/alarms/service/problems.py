@@ -121,4 +121,6 @@ def _allowed(request: Request) -> list[str]:
 
 
 def _place(steps: Sequence[int | str]) -> str:
-    return json.dumps(".".join(str(step)[:64] for step in steps))[1:-1] or "the body"
+    """Where in the body; a step that begins with `~` is the name of a shape (events.py), not a place."""
+    path = ".".join(str(step)[:64] for step in steps if not str(step).startswith("~"))
+    return json.dumps(path)[1:-1] or "the body"
