@@ -1,17 +1,24 @@
 """How commands print: JSON for machines, rich tables for people, colours only on a terminal."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vimha.findings import Finding, errors
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+PIPE_WIDTH = 120
+"""Columns of a table that goes to no terminal."""
 
 
 def format_option(command: F) -> F:
@@ -30,6 +37,22 @@ def site_argument(command: F) -> F:
 def print_json(data: object) -> None:
     """`data` on standard output as JSON, two spaces deep, keys in their own order."""
     click.echo(json.dumps(data, indent=2, default=str))
+
+
+def console() -> "Console":
+    """Where tables are printed: as wide as the terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def table(title: str) -> "Table":
+    """An empty table in the house's style."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
 
 
 def print_findings(findings: Sequence[Finding], output: str, *, err: bool = False) -> None:

@@ -10,15 +10,12 @@ from vimha.findings import errors
 from vimha.site import starter
 from vimha.site.loading import load
 from vimha.site.model import Scale
-from vimha_cli.output import format_option, print_findings, print_json, site_argument
+from vimha_cli.output import console, format_option, print_findings, print_json, site_argument, table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from vimha.timing.model import Budget, FaultClass, Margin
-
-PIPE_WIDTH = 120
-"""Columns of a table that goes to no terminal."""
 
 
 @click.command()
@@ -73,16 +70,12 @@ def budget(site_file: Path, output: str) -> None:
 
 
 def _print_budget(found: "Budget", margin: "tuple[Margin, ...]") -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    out = console()
     for entries in _alike(found.classes):
-        console.print(_terms(entries), "")
-    console.print(_summary(found), "")
-    console.print(_margins(margin), "")
-    console.print(
-        f"verdict: {found.verdict} (objective {found.objective_s:g} s)", style=_colour(found.verdict == "pass")
-    )
+        out.print(_terms(entries), "")
+    out.print(_summary(found), "")
+    out.print(_margins(margin), "")
+    out.print(f"verdict: {found.verdict} (objective {found.objective_s:g} s)", style=_colour(found.verdict == "pass"))
 
 
 def _alike(classes: "tuple[FaultClass, ...]") -> "list[list[FaultClass]]":
@@ -94,45 +87,37 @@ def _alike(classes: "tuple[FaultClass, ...]") -> "list[list[FaultClass]]":
 
 
 def _terms(entries: "list[FaultClass]") -> "Table":
-    table = _table("\n".join(f"{entry.name}: {entry.title}" for entry in entries))
-    table.add_column("term", no_wrap=True)
-    table.add_column("typical s", justify="right", no_wrap=True)
-    table.add_column("worst s", justify="right", no_wrap=True)
-    table.add_column("source")
+    shown = table("\n".join(f"{entry.name}: {entry.title}" for entry in entries))
+    shown.add_column("term", no_wrap=True)
+    shown.add_column("typical s", justify="right", no_wrap=True)
+    shown.add_column("worst s", justify="right", no_wrap=True)
+    shown.add_column("source")
     for term in entries[0].terms:
-        table.add_row(term.name, f"{term.typical_s:.3f}", f"{term.worst_s:.3f}", term.source)
-    table.add_section()
-    table.add_row("sum", f"{entries[0].typical_s:.3f}", f"{entries[0].worst_s:.3f}", "")
-    return table
+        shown.add_row(term.name, f"{term.typical_s:.3f}", f"{term.worst_s:.3f}", term.source)
+    shown.add_section()
+    shown.add_row("sum", f"{entries[0].typical_s:.3f}", f"{entries[0].worst_s:.3f}", "")
+    return shown
 
 
 def _summary(found: "Budget") -> "Table":
-    table = _table("Budget")
+    shown = table("Budget")
     for name in ("fault class", "typical s", "worst s", "margin s", "costs most"):
-        table.add_column(name, justify="left" if name in ("fault class", "costs most") else "right")
+        shown.add_column(name, justify="left" if name in ("fault class", "costs most") else "right")
     for entry in found.classes:
         margin = found.objective_s - entry.worst_s
         most = f"{entry.dominating.name}, {entry.dominating.worst_s:.2f} s"
-        table.add_row(entry.name, f"{entry.typical_s:.2f}", f"{entry.worst_s:.2f}", f"{margin:.2f}", most,
+        shown.add_row(entry.name, f"{entry.typical_s:.2f}", f"{entry.worst_s:.2f}", f"{margin:.2f}", most,
                       style=_colour(margin >= 0))  # fmt: skip
-    return table
+    return shown
 
 
 def _margins(entries: "tuple[Margin, ...]") -> "Table":
-    table = _table("Disturbance tolerated before a false alarm")
+    shown = table("Disturbance tolerated before a false alarm")
     for name in ("what", "tolerated ms", "then"):
-        table.add_column(name, justify="right" if name == "tolerated ms" else "left")
+        shown.add_column(name, justify="right" if name == "tolerated ms" else "left")
     for entry in entries:
-        table.add_row(entry.name, f"{entry.tolerates_ms:g}", entry.why)
-    return table
-
-
-def _table(title: str) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    return Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
+        shown.add_row(entry.name, f"{entry.tolerates_ms:g}", entry.why)
+    return shown
 
 
 def _colour(good: bool) -> str:

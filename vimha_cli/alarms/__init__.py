@@ -5,15 +5,44 @@ from pathlib import Path
 
 import click
 
+from vimha_cli.alarms.acting import ack, clear, raise_, unack
+from vimha_cli.alarms.keeping import retention
+from vimha_cli.alarms.reading import catalogue, history, list_, show
+from vimha_cli.alarms.subscribing import subscribe, subscriptions, unsubscribe
+from vimha_cli.alarms.watching import watch
 
-@click.group()
+
+class InOrder(click.Group):
+    """Its help lists commands as they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=InOrder)
 def alarms() -> None:
     """Keep, show and deliver the alarms of the VIM.
 
     \b
-    Example:
-      vimha alarms serve --config /etc/vimha/alarms.yaml
+    See what is wrong, take care of it, and tell others:
+      vimha alarms watch
+      vimha alarms show 3fa91c07
+      vimha alarms ack 3fa91c07
+      vimha alarms subscribe https://nfvo.example.org/alarms --min-severity major
+
+    Where the service is, and who asks, say options, VIMHA_ALARMS_URL and the like, or ~/.config/vimha/alarms.yaml:
+
+    \b
+      url: https://vip.example.org:8780
+      ca: /etc/ssl/certs/site-ca.pem
+      token_file: ~/.config/vimha/alarms.token
     """
+
+
+for each in (
+    list_, show, watch, history, ack, unack, clear, raise_, subscribe, subscriptions, unsubscribe, retention, catalogue,
+):  # fmt: skip
+    alarms.add_command(each)
 
 
 @alarms.command()

@@ -1,0 +1,146 @@
+"""`vimha alarms watch`: the active alarms as they come, change and go."""
+
+import json
+import sys
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from vimha.alarms.words import NotificationType, Severity
+from vimha_cli.alarms import tables
+from vimha_cli.alarms.options import Asking, asks, filtered
+from vimha_cli.output import console, format_option
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vimha.alarms.client.board import Board, Change
+    from vimha.alarms.client.client import Client
+
+REFRESH = 4
+"""Times a second."""
+AROUND = 6
+"""Lines of the screen that are not alarms."""
+
+
+@click.command(cls=Asking)
+@filtered
+@format_option
+@asks
+def watch(client: "Client", wanted: str | None, output: str) -> None:
+    """Show the active alarms, live, until Ctrl-C. Where there is no terminal: a line for each alarm that is active,
+    then one for each notification. It goes on after a restart or a failover of the service.
+
+    \b
+    Examples:
+      vimha alarms watch
+      vimha alarms watch --severity critical --host c1
+      vimha alarms watch --format json | jq -c .alarm
+    """
+    from vimha.alarms.client.board import Board
+
+    board = Board(client, wanted)
+    view: View = Objects() if output == "json" else Screen(client.url) if sys.stdout.isatty() else Lines()
+    with suppress(KeyboardInterrupt), view.opened(board):
+        for change in board.changes():
+            view.show(change, board)
+
+
+class View(Protocol):
+    """How it is shown."""
+
+    def opened(self, board: "Board") -> AbstractContextManager[object]:
+        """What must be closed at the end."""
+
+    def show(self, change: "Change", board: "Board") -> None:
+        """One thing that happened; `board` has it already."""
+
+
+class Lines:
+    """One line each, for files and pipes; troubles on standard error."""
+
+    def opened(self, board: "Board") -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def show(self, change: "Change", board: "Board") -> None:
+        from vimha.alarms.client.board import Renewed
+        from vimha.alarms.client.following import Told
+
+        match change:
+            case Told():
+                _say(tables.line(change.kind, change.body))
+            case Renewed():
+                for body in reversed(list(board.alarms.values())):
+                    _say(tables.line(NotificationType.ALARM, body))
+            case _:
+                _tell(change)
+
+
+class Objects:
+    """One JSON object to a line: `alarms` as they are at the beginning, and then each notification."""
+
+    def opened(self, board: "Board") -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def show(self, change: "Change", board: "Board") -> None:
+        from vimha.alarms.client.board import Renewed
+        from vimha.alarms.client.following import Told
+
+        match change:
+            case Told():
+                _say(json.dumps({"sequence": change.sequence, "kind": change.kind, "alarm": change.body}))
+            case Renewed():
+                _say(json.dumps({"alarms": list(board.alarms.values())}))
+            case _:
+                _tell(change)
+
+
+class Screen:
+    """A table of what is active now, the worst first, under a line that says whether it is up to date."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._console = console()
+        self._state, self._style = "connecting", "yellow"
+
+    def opened(self, board: "Board") -> AbstractContextManager[object]:
+        from rich.live import Live
+
+        return Live(
+            get_renderable=lambda: self._drawn(board), console=self._console, screen=True, refresh_per_second=REFRESH
+        )
+
+    def show(self, change: "Change", board: "Board") -> None:
+        from vimha.alarms.client.board import Renewed
+        from vimha.alarms.client.following import Broken, Connected
+
+        live = self._style == "green"
+        if isinstance(change, Broken) and live:
+            self._state, self._style = f"not up to date since {tables.moment(None)}: {change.why}; trying again", "red"
+        elif isinstance(change, Connected | Renewed) and not live:
+            self._state, self._style = f"live since {tables.moment(None)}", "green"
+
+    def _drawn(self, board: "Board") -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        found = sorted(board.alarms.values(), key=lambda each: -Severity(each["perceivedSeverity"]).rank)
+        room = max(self._console.size.height - AROUND, 1)
+        state = Text.assemble((self._url, "bold"), "  ", (tables.plain(self._state), self._style), no_wrap=True)
+        hidden = f", of which the first {room} are shown" if len(found) > room else ""
+        rows = tables.alarms(found[:room], folded=False) if found else Text("no active alarm")
+        return Group(state, "", rows, "", Text(f"{tables.count(found)}{hidden}  (Ctrl-C ends)", style="dim"))
+
+
+def _tell(change: "Change") -> None:
+    from vimha.alarms.client.following import Broken
+
+    said = f"{change.why}; trying again" if isinstance(change, Broken) else "connected"
+    click.echo(f"vimha: {said}", err=True)
+
+
+def _say(line: str) -> None:
+    """A line that whoever reads the pipe gets at once."""
+    click.echo(line)
+    sys.stdout.flush()
