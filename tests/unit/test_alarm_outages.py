@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from vimha.alarms.model import Event
 from vimha.alarms.sources import outages
+from vimha.alarms.sources.outages import Memory
 from vimha.alarms.sources.pacemaker import Record
 from vimha.alarms.sources.settings import Cluster
 from vimha.alarms.times import SECOND
@@ -17,7 +18,7 @@ START = 1_800_000_000 * SECOND
 CLUSTER = Cluster(objective=5, single=frozenset({"vip"}))
 
 
-class Memory:
+class Book:
     """The store's settings, as JSON keeps them; `crash` makes the next write fail."""
 
     def __init__(self) -> None:
@@ -25,10 +26,10 @@ class Memory:
         self.told: list[Event] = []
         self.crash = False
 
-    def learn(self, *records: Record, cluster: Cluster = CLUSTER) -> list[str]:
+    def learn(self, *records: Record, teller: str = "c9", cluster: Cluster = CLUSTER) -> list[str]:
         """What was told of, all in all, after these records."""
         for record in records:
-            outages.learn(record, cluster, self.read, self.write, self.told.append)
+            outages.learn(record, teller, cluster, Memory(self.read, self.write), self.told.append)
         return [each.details[0] for each in {each.id: each for each in self.told}.values()]
 
     def read(self, name: str, default: Any) -> Any:
@@ -78,11 +79,25 @@ LOST = [BEGIN, node(100, "c1", "lost"), node(100.2, "c1", "lost")]
      ([*FAILED, at(103, "c1", "start"), at(50, "c1", "monitor", 7), at(120, "c1", "monitor")], [])],  # late
 )  # fmt: skip
 def test_an_outage(records: list[Record], told: list[str]) -> None:
-    assert Memory().learn(*records) == told
+    assert Book().learn(*records) == told
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_a_node_believed_that_was_cut_off_is_no_loss(late: bool) -> None:
+    """c3 was alone, and believed that it had lost c1, where the VIP is; c1 saw c3 fenced. Hours later c1 is lost."""
+    memory = Book()
+    memory.learn(BEGIN)
+    if not late:
+        memory.learn(node(100, "c1", "lost"), teller="c3")
+    memory.learn(node(101, "c3", "member"), teller="c1")
+    if late:
+        memory.learn(node(100, "c1", "lost"), teller="c3")
+    told = memory.learn(node(9000, "c1", "lost"), at(9009, "c2", "start"), teller="c2")
+    assert told == ["away for 9.000 s, from c1 to c2; the objective is 5 s"]
 
 
 def test_the_event_is_of_the_service_at_its_recovery() -> None:
-    memory = Memory()
+    memory = Book()
     memory.learn(*FAILED, at(110, "c2", "start"))
     (event,) = memory.told
     assert (event.definition.id, event.managed_object) == ("control.service.slow.recovery", "service/vip")
@@ -91,11 +106,11 @@ def test_the_event_is_of_the_service_at_its_recovery() -> None:
 
 
 def test_the_objective_is_the_sites() -> None:
-    assert Memory().learn(*FAILED, at(103, "c1", "start"), cluster=CLUSTER.model_copy(update={"objective": 2.5})) != []
+    assert Book().learn(*FAILED, at(103, "c1", "start"), cluster=CLUSTER.model_copy(update={"objective": 2.5})) != []
 
 
 def test_a_crash_before_it_is_remembered_tells_the_same_again() -> None:
-    memory = Memory()
+    memory = Book()
     memory.learn(*FAILED)
     memory.crash = True
     with pytest.raises(ConnectionError):
@@ -118,7 +133,7 @@ RECORDS = st.lists(
 def test_the_same_records_again_change_nothing(records: list[Record]) -> None:
     """A spool is sent again after a crash, from any of its records on."""
     ordered = sorted(records, key=lambda each: each.at_us)
-    memory = Memory()
+    memory = Book()
     told = memory.learn(*ordered)
     texts = dict(memory.texts)
     assert memory.learn(*ordered) == told
@@ -128,7 +143,7 @@ def test_the_same_records_again_change_nothing(records: list[Record]) -> None:
 @given(RECORDS)
 def test_an_outage_lies_between_a_fault_and_a_healthy_result(records: list[Record]) -> None:
     ordered = sorted(records, key=lambda each: each.at_us)
-    memory = Memory()
+    memory = Book()
     memory.learn(*ordered)
     for event in memory.told:
         assert any(each.at_us == event.event_us and each.task in ("start", "monitor") for each in ordered)

@@ -59,8 +59,18 @@ def told(*records: Record, by: str = "c1", cluster: Cluster = CLUSTER) -> set[tu
 
 LOST = record(1, kind="node", node="c2", desc="lost")
 MEMBER = record(9, kind="node", node="c2", desc="member")
-FENCED = record(2, kind="fencing", node="c2", task="reboot", rc="0", desc="Operation reboot of c2 by c1: OK")
-NOT_FENCED = record(3, kind="fencing", node="c2", task="off", rc="-62", desc="Timer expired")
+
+
+def fencing(number: int, operation: str, rc: int, node: str = "c2") -> Record:
+    """As Pacemaker 2.1.5 tells it: see test_a_real_cluster_is_told_as_it_was."""
+    desc = (
+        f"Operation {operation} of {node} by c1 for pacemaker-controld.49@c1: {'OK' if rc == 0 else 'Error'} (ref=b01)"
+    )
+    return record(number, kind="fencing", node=node, task="st_notify_fence", rc=str(rc), desc=desc)
+
+
+FENCED = fencing(2, "reboot", 0)
+NOT_FENCED = fencing(3, "off", -62)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +79,12 @@ NOT_FENCED = record(3, kind="fencing", node="c2", task="off", rc="-62", desc="Ti
      ([LOST, FENCED], {("control.node.lost", "host/c2"), ("control.node.fenced", "host/c2")}),
      ([LOST, FENCED, MEMBER], set()),
      ([LOST, NOT_FENCED], {("control.node.lost", "host/c2"), ("control.fencing.failed", "host/c2")}),
-     ([NOT_FENCED, record(4, kind="fencing", node="c2", task="off", rc="0")], {("control.node.fenced", "host/c2")}),
+     ([NOT_FENCED, fencing(4, "off", 0)], {("control.node.fenced", "host/c2")}),
      ([LOST, NOT_FENCED, MEMBER], set()),
      ([MEMBER, LOST], set()),  # late: it was lost before it came back
-     ([record(1, kind="fencing", node="c2", task="on", rc="0")], set()),
+     ([fencing(1, "on", 0)], set()),
+     ([record(1, kind="fencing", node="c2", task="off", rc="0")], {("control.node.fenced", "host/c2")}),
+     ([record(1, kind="fencing", node="c2", desc="Operation")], set()),
      ([record(1, kind="novelty", node="c2")], set()),
      ([record(1, kind="lost")], {("alarms.spool.overflow", "spool/c1")})],
 )  # fmt: skip
@@ -88,6 +100,20 @@ def test_all_members_tell_of_one_loss() -> None:
     assert alarm.events == 2
     assert alarm.changed_us is None, "the second report is no news"
     assert len({each.id for report in reports for each in pacemaker.events(report, CLUSTER)}) == 2
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_a_node_believed_that_was_cut_off_does_not_stand(late: bool) -> None:
+    """c3 was alone for a moment, and was fenced by the others."""
+    belief = Report(node="c3", records=[record(1, kind="node", node=node, desc="lost") for node in ("c1", "c2")])
+    truth = [
+        Report(node=teller, records=[record(1, kind="node", node="c3", desc="lost"), fencing(2, "reboot", 0, "c3")])
+        for teller in ("c1", "c2")
+    ]  # fmt: skip
+    back = Report(node="c1", records=[record(30, kind="node", node="c3", desc="member")])
+    during = [*truth, belief] if late else [belief, *truth]
+    assert {key[:2] for key in active(during)} == {("control.node.lost", "host/c3"), ("control.node.fenced", "host/c3")}
+    assert active([*truth, back, belief] if late else [belief, *truth, back]) == {}
 
 
 PROBE_OF_NOTHING = result(1, "c1", "monitor", 7, target=7)
@@ -194,7 +220,7 @@ ANY = st.one_of(
     st.builds(value, number=st.just(0), text=st.sampled_from(["0", "1", "2", ""]), node=st.sampled_from(["c1", "c2"])),
     st.builds(
         record, number=st.just(0), kind=st.sampled_from(["node", "fencing"]), node=st.sampled_from(["c1", "c2"]),
-        desc=st.sampled_from(["lost", "member"]), task=st.sampled_from(["reboot", "on"]),
+        desc=st.sampled_from(["lost", "member", "Operation off of it"]), task=st.sampled_from(["reboot", "on"]),
         rc=st.sampled_from(["0", "1", ""]),
     ),
 )  # fmt: skip

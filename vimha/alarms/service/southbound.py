@@ -18,6 +18,7 @@ from vimha.alarms.service.problems import ProblemError
 from vimha.alarms.sources import alertmanager, outages, pacemaker
 from vimha.alarms.sources.alertmanager import Webhook
 from vimha.alarms.sources.event import SourceError
+from vimha.alarms.sources.outages import Memory
 from vimha.alarms.sources.pacemaker import Report
 
 WEBHOOK: TypeAdapter[Webhook] = TypeAdapter(Webhook)
@@ -57,10 +58,10 @@ async def _take(here: Context, events: list[Event]) -> Taken:
 
 
 def _learn(here: Context, report: Report) -> None:
-    store = here.store
+    memory = Memory(here.store.setting, here.store.set_setting)
 
     def tell(event: Event) -> None:
-        store.submit([event]).result()
+        here.store.submit([event]).result()
 
     for record in report.records:
-        outages.learn(record, here.settings.cluster, store.setting, store.set_setting, tell)
+        outages.learn(record, report.node, here.settings.cluster, memory, tell)

@@ -18,17 +18,22 @@ from typing import Any
 from vimha.alarms.catalogue import definitions
 from vimha.alarms.model import Event
 from vimha.alarms.sources.event import name
-from vimha.alarms.sources.pacemaker import OK, Record, healthy
+from vimha.alarms.sources.pacemaker import OK, Record, healthy, shows_membership
 from vimha.alarms.sources.settings import Cluster
 from vimha.alarms.times import SECOND
 
 STARTS = ("start", "promote", "migrate_from")
 """A resource that is started, and was neither stopped nor failed, was lost with its node."""
-Read = Callable[[str, Any], Any]
-"""The value of a name, or the default that is given."""
-Write = Callable[[str, Any], None]
 Tell = Callable[[Event], None]
 """Keeps an event; it is on the disk when this returns."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Named values that survive a restart: `read(name, default)` and `write(name, value)`."""
+
+    read: Callable[[str, Any], Any]
+    write: Callable[[str, Any], None]
 
 
 @dataclass(frozen=True)
@@ -59,25 +64,27 @@ class Outage:
     after: str
 
 
-def learn(record: Record, cluster: Cluster, read: Read, write: Write, tell: Tell) -> None:
-    """Learn from a record, and tell of an outage that has ended and was too long. In the order of records; what was
-    learnt is written after `tell` has returned, so that a crash in between repeats it.
+def learn(record: Record, teller: str, cluster: Cluster, memory: Memory, tell: Tell) -> None:
+    """Learn from a record of the node `teller`, and tell of an outage that has ended and was too long. In the order of
+    records; what was learnt is written after `tell` has returned, so that a crash in between repeats it.
     """
     if record.kind == "node":
-        _learn_node(record, read, write)
-    elif record.kind == "resource" and record.resource in cluster.single:
-        _learn_resource(record, cluster, read, write, tell)
+        _learn_node(record, memory)
+    if shows_membership(record, teller):
+        _learn_node(record.model_copy(update={"node": teller, "desc": "member"}), memory)
+    if record.kind == "resource" and record.resource in cluster.single:
+        _learn_resource(record, cluster, memory, tell)
 
 
-def _learn_resource(record: Record, cluster: Cluster, read: Read, write: Write, tell: Tell) -> None:
-    resource = record.resource
-    place = Place(**read(f"place/{resource}", {}))
-    presence = Presence(**read(f"node/{place.node}", {})) if place.node else Presence()
+def _learn_resource(record: Record, cluster: Cluster, memory: Memory, tell: Tell) -> None:
+    key = _key("place", record.resource)
+    place = Place(**memory.read(key, {}))
+    presence = Presence(**memory.read(_key("node", place.node), {})) if place.node else Presence()
     then, outage = step(place, record, presence)
     if outage and outage.ended_us - outage.begun_us > cluster.objective_us:
         tell(_event(outage, cluster))
     if then != place:
-        write(f"place/{resource}", asdict(then))
+        memory.write(key, asdict(then))
 
 
 def step(place: Place, record: Record, presence: Presence) -> tuple[Place, Outage | None]:
@@ -99,17 +106,22 @@ def step(place: Place, record: Record, presence: Presence) -> tuple[Place, Outag
     return place, None
 
 
-def _learn_node(record: Record, read: Read, write: Write) -> None:
+def _learn_node(record: Record, memory: Memory) -> None:
     """All members tell of a loss, each by its own clock: the first one counts."""
-    key = f"node/{record.node}"
-    known = Presence(**read(key, {}))
+    key = _key("node", record.node)
+    known = Presence(**memory.read(key, {}))
     then = known
     if record.desc == "member" and record.at_us > known.back_us:
         then = replace(known, back_us=record.at_us)
     elif record.desc == "lost" and record.at_us > known.back_us and known.lost_us <= known.back_us:
         then = replace(known, lost_us=record.at_us)
     if then != known:
-        write(key, asdict(then))
+        memory.write(key, asdict(then))
+
+
+def _key(kind: str, text: str) -> str:
+    """Under which name it is kept; the store's names have 64 characters."""
+    return f"{kind}/{text if len(text) <= 50 else name(text)}"
 
 
 def _event(outage: Outage, cluster: Cluster) -> Event:

@@ -67,6 +67,14 @@ class Record(BaseModel):
         return self.task == "monitor" and _number(self.interval, 0) == 0
 
     @property
+    def operation(self) -> str:
+        """What fencing did. Pacemaker names its own message as the task, and the operation in the description alone:
+        "Operation reboot of NODE by ..." (its lib/fencing/st_client.c, stonith__event_description).
+        """
+        words = self.desc.split(maxsplit=2)
+        return words[1] if words[:1] == ["Operation"] and len(words) > 1 else self.task
+
+    @property
     def resource(self) -> str:
         """The resource's name, without the number of a clone's instance."""
         base, _, instance = self.rsc.rpartition(":")
@@ -105,6 +113,12 @@ def healthy(record: Record) -> bool | None:
     return record.code == record.wanted or _degraded(record)
 
 
+def shows_membership(record: Record, teller: str) -> bool:
+    """Whether only a member of the cluster's majority can tell of this."""
+    seen = record.kind == "fencing" or (record.kind == "node" and record.desc == "member")
+    return seen and record.node != teller
+
+
 def _events(record: Record, teller: str, cluster: Cluster) -> Iterator[Event]:
     say = Speech(record, teller, cluster)
     match record.kind:
@@ -118,6 +132,8 @@ def _events(record: Record, teller: str, cluster: Cluster) -> Iterator[Event]:
             yield from _attribute(record, say, cluster)
         case "lost":
             yield say.raised("alarms.spool.overflow", f"spool/{teller}", host=teller)
+    if shows_membership(record, teller):
+        yield say.cleared("control.node.lost", f"host/{teller}")
 
 
 class Speech:
@@ -162,7 +178,7 @@ def _node(record: Record, say: Speech) -> Iterator[Event]:
 
 def _fencing(record: Record, say: Speech) -> Iterator[Event]:
     host = f"host/{record.node}"
-    if record.task not in OFF:
+    if record.operation not in OFF:
         return
     if record.code != OK:
         yield say.raised("control.fencing.failed", host, record.desc)
