@@ -1,6 +1,8 @@
 """What Pacemaker tells becomes the alarms that an operator expects, and none is left when all is well."""
 
+import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -260,3 +262,63 @@ def test_the_order_of_arrival_does_not_count(records: list[Record], random: Any)
     mixed = list(ordered)
     random.shuffle(mixed)
     assert told(*mixed) == told(*ordered)
+
+
+REAL = Path(__file__).parent / "cluster_data" / "alerts.json"
+"""What Pacemaker 2.1.5 told its alert agent on a lab of three nodes, in the order of events, while each of these was
+done to it. `flaky` was a resource whose agent did as it was told; `at_us` counts from the first event.
+"""
+FLAKY, GLANCE, VIP = "service/flaky", "service/glance-api/control-1", "service/vip-public"
+STORY: dict[str, tuple[set[tuple[str, str]], set[tuple[str, str]]]] = {
+    "flaky-create": (set(), set()),
+    "degraded": ({("control.service.degraded", FLAKY)}, set()),
+    "died": ({("control.service.failed", FLAKY)}, set()),
+    "monitor-fails-with-reason": ({("control.service.failed", FLAKY)}, set()),
+    "cleanup": (set(), set()),
+    "refresh": (set(), set()),
+    "monitor-times-out": ({("control.service.failed", FLAKY)}, set()),
+    "start-fails": ({("control.service.failed", FLAKY)}, set()),
+    "standby": (set(), set()),
+    "glance-killed": ({("control.service.failed", GLANCE)}, {("control.service.failed", GLANCE)}),
+    "vip-removed": ({("control.service.failed", VIP)}, set()),
+    "port-down": ({("control.ports.degraded", "bond/control-3")}, {("control.ports.degraded", "bond/control-3")}),
+    "ports-down": (
+        {("control.ports.lost", "bond/control-3"), ("control.node.fenced", "host/control-3"),
+         *(("control.node.lost", f"host/control-{each}") for each in (1, 2, 3))},  # control-3 lost the others, it says
+        {("control.ports.lost", "bond/control-3"), ("control.node.fenced", "host/control-3"),
+         ("control.node.lost", "host/control-3")},
+    ),
+    "ports-up": (set(), set()),
+    "fencing-fails": (
+        {("control.fencing.failed", "host/nosuchnode"), ("control.node.fenced", "host/nosuchnode")},
+        {("control.node.fenced", "host/nosuchnode")},  # an operator confirmed that it is off
+    ),
+    "stop-fails": (
+        {("control.service.failed", FLAKY), ("control.service.stop.failed", FLAKY),
+         ("control.node.lost", "host/control-1"), ("control.node.fenced", "host/control-1")},
+        {("control.node.lost", "host/control-1"), ("control.node.fenced", "host/control-1"),
+         ("control.node.fenced", "host/nosuchnode")},
+    ),
+    "power-return": (set(), {("control.node.fenced", "host/nosuchnode")}),
+    "shutdown-of-one": (
+        {("control.node.lost", "host/control-3")}, {("control.node.fenced", "host/nosuchnode")},
+    ),
+}  # fmt: skip
+"""By what was done: the alarms that were raised then, and those that stood at its end."""
+
+
+def told_by(teller: str, said: dict[str, Any], name: str) -> Report:
+    return Report(node=teller, records=[Record(id=name, **{**said, "at_us": START + said["at_us"]})])
+
+
+def test_a_real_cluster_is_told_as_it_was() -> None:
+    single = frozenset({"flaky", "vip-public", *(f"fence-control-{each}" for each in (1, 2, 3))})
+    cluster = Cluster(single=single, nodes={f"control-{each}": Node() for each in (1, 2, 3)})
+    phases = json.loads(REAL.read_text())
+    assert list(phases) == list(STORY)
+    past: list[Report] = []
+    for phase, records in phases.items():
+        fresh = [told_by(said.pop("teller"), said, f"{phase} {place}") for place, said in enumerate(records)]
+        past += fresh
+        raised = {key[:2] for report in fresh for key in active([report], cluster)}
+        assert (raised, {key[:2] for key in active(past, cluster)}) == STORY[phase], phase
