@@ -61,11 +61,11 @@ def alarm(kept: Kept | None) -> Alarm:
 
 
 def active(store: Store) -> list[Alarm]:
-    return [alarm(kept) for kept in store.alarms(limit=1000).items]
+    return [alarm(kept) for kept in store.alarms(limit=100_000).items]
 
 
 def past(store: Store) -> list[Alarm]:
-    return [alarm(kept) for kept in store.history(limit=1000).items]
+    return [alarm(kept) for kept in store.history(limit=100_000).items]
 
 
 def count(store: Store, table: Any) -> int:

@@ -1,14 +1,22 @@
 """The store of alarms on SQLite."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+import pymysql
 import pytest
-from alarm_store_cases import RULES, Ageing, Alarms, Clock, NewStore, Tables, Telling, raised
+from alarm_store_cases import RULES, Ageing, Alarms, Clock, NewStore, Tables, Telling, active, event, raised
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
+from vimha.alarms.store.database import Database, engine
 from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.store import Store
+from vimha.alarms.words import AckState, Severity
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -38,6 +46,41 @@ class TestAgeing(Ageing):
 
 class TestTables(Tables):
     pass
+
+
+class FakeLostAnswers(Database):
+    """A database whose next commit is done, but nobody hears of it."""
+
+    lost = False
+
+    def _attempt(self, work: Callable[[Connection], T]) -> T:
+        found = super()._attempt(work)
+        if self.lost:
+            self.lost = False
+            raise OperationalError("COMMIT", {}, pymysql.err.OperationalError(2013, "Lost connection"))
+        return found
+
+
+def test_a_commit_that_nobody_heard_of_is_done_once(new_store: NewStore, tmp_path: Path) -> None:
+    new_store().close()
+    database = FakeLostAnswers(engine(f"sqlite:///{tmp_path}/alarms.db"))
+    store = Store(database, RULES, Clock())
+    database.lost = True
+    store.submit([event("1")]).result()
+    assert [one.events for one in active(store)] == [1]
+    one = active(store)[0].id
+    for work in (
+        lambda: store.acknowledge(one, AckState.ACKNOWLEDGED, "ann", 1),
+        lambda: store.escalate(one, Severity.CRITICAL, 2),
+        lambda: store.clear(one, "ann"),
+        lambda: store.acknowledge(one, AckState.UNACKNOWLEDGED, "ann", 4),
+    ):
+        database.lost = True
+        kept = work()
+        assert not database.lost
+        assert kept.version == store.head()
+    assert store.head() == 5
+    store.close()
 
 
 def test_its_files_are_for_its_user_alone(new_store: NewStore, tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ class Intake:
         self._lock = Lock()
         self._waiting = 0
         self._closed = False
+        self.failed = False
+        """Whether the last batch could not be kept."""
         self._thread = Thread(target=self._work, name="intake", daemon=True)
         self._thread.start()
 
@@ -102,27 +104,29 @@ class Intake:
     def _take_in(self, batch: list[Waiting]) -> None:
         """Commit a batch; if it cannot be for another reason than the store's, each asker's events alone."""
         try:
-            notices = self._write([event for waiting in batch for event in waiting.events])
+            notices, counts = self._write(batch)
         except Exception as error:  # the askers get it; the thread must go on
             if len(batch) > 1 and not isinstance(error, StoreError):
                 for waiting in batch:
                     self._take_in([waiting])
             else:
-                self._end(batch, error)
+                self.failed = True
+                self._end(batch, [error] * len(batch))
             return
-        self._end(batch, len(notices))
+        self.failed = False
+        self._end(batch, counts)
         self._committed(notices)
 
-    def _write(self, events: Sequence[Event]) -> list[Row]:
-        now_us, rules = self._clock(), self._rules()
+    def _write(self, batch: list[Waiting]) -> tuple[list[Row], list[int]]:
+        now_us, rules, events = self._clock(), self._rules(), [waiting.events for waiting in batch]
         return self._database.write(
             lambda connection, sequence: take_in(Turn(connection, sequence, now_us, rules), events)
         )  # fmt: skip
 
-    def _end(self, batch: list[Waiting], result: int | Exception) -> None:
+    def _end(self, batch: list[Waiting], results: Sequence[int | Exception]) -> None:
         with self._lock:
             self._waiting -= sum(len(waiting.events) for waiting in batch)
-        for waiting in batch:
+        for waiting, result in zip(batch, results, strict=True):
             if isinstance(result, int):
                 waiting.done.set_result(result)
             else:

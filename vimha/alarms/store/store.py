@@ -39,6 +39,8 @@ Committed = Callable[[Sequence[Row]], None]
 Where = Sequence[ColumnElement[bool]]
 HEALTH_S = 2.0
 """As long the store may take to say that it can write."""
+PROOF_BYTES = 1 << 18
+"""A small write may find room where a batch of events does not."""
 SWEEP_LEASE_S = 2.5 * SWEEP_S
 
 
@@ -222,12 +224,15 @@ class Store:
         return retention.sweep(self._database, self._clock(), goes_on)
 
     def health(self) -> str:
-        """Why the store cannot write now; empty: it just did."""
-        beat = uuid.uuid4().hex
+        """Why the store cannot write now; empty: it just did, and as much as a batch if the last one failed."""
+        failed = self._intake.failed
+        proof = uuid.uuid4().hex + "0" * (PROOF_BYTES if failed else 0)
         try:
-            self._database.small(lambda connection: settings.write(connection, "health", beat), within_s=HEALTH_S)
+            self._database.small(lambda connection: settings.write(connection, "health", proof), within_s=HEALTH_S)
         except StoreError as error:
             return error.message
+        if failed:
+            self._intake.failed = False
         return ""
 
     def _any_due(self) -> bool:

@@ -36,7 +36,7 @@ class Upkeep:
         self._thread.join()
 
     def _work(self) -> None:
-        swept = self._clock()
+        swept, well = self._clock(), True
         while not self._end.wait(PAUSE_S):
             try:
                 self._settle()
@@ -44,4 +44,8 @@ class Upkeep:
                     swept = self._clock()
                     self.aged += self._sweep(lambda: not self._end.is_set())
             except StoreError as error:
-                LOG.warning("the alarm store's upkeep: %s", error.message)
+                if well:
+                    LOG.warning("the alarm store's upkeep waits: %s", error.message)
+                well = False
+            else:
+                well = True

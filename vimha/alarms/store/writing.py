@@ -77,15 +77,20 @@ class Desk:
         return row
 
 
-def take_in(turn: Turn, events: Sequence[Event]) -> list[Row]:
-    """Take in `events`, in their order; those that were taken in before are passed over. The notifications' rows."""
-    fresh = _fresh(turn.connection, events)
+def take_in(turn: Turn, batches: Sequence[Sequence[Event]]) -> tuple[list[Row], list[int]]:
+    """Take in batches of events, in their order; those that were taken in before are passed over. The
+    notifications' rows, and how many of them each batch made.
+    """
+    fresh = _fresh(turn.connection, [event for batch in batches for event in batch])
     desk = _desk(turn, ENTRY.c.key, {event.key for event in fresh.values()})
-    for event in fresh.values():
-        desk.step(event.key, lambda entry, event=event: machine.observe(entry, event, turn.now_us, turn.rules))  # type: ignore[misc]
+    told = {
+        id(event)
+        for event in fresh.values()
+        if desk.step(event.key, lambda entry, event=event: machine.observe(entry, event, turn.now_us, turn.rules))  # type: ignore[misc]
+    }
     if fresh:
-        turn.connection.execute(insert(SEEN), [{"id": digest, "at_us": turn.now_us} for digest in fresh])
-    return _write(turn.connection, desk)
+        turn.connection.execute(insert(SEEN), [{"id": name, "at_us": turn.now_us} for name in fresh])
+    return _write(turn.connection, desk), [sum(id(event) in told for event in batch) for batch in batches]
 
 
 def settle_due(turn: Turn, most: int = 1000) -> list[Row]:
@@ -108,15 +113,18 @@ def change(turn: Turn, alarm_id: str, work: Callable[[Entry], Step]) -> list[Row
 
 def _fresh(connection: Connection, events: Sequence[Event]) -> dict[str, Event]:
     """The events that were not taken in before, by the digests of their ids; of two with one id, the first."""
-    by_digest = {_digest(event.id): event for event in reversed(events)}
-    for chunk in _chunks(list(by_digest)):
+    found: dict[str, Event] = {}
+    for event in events:
+        found.setdefault(digest(event.id), event)
+    for chunk in _chunks(list(found)):
         known: list[str] = list(connection.execute(select(SEEN.c.id).where(SEEN.c.id.in_(chunk))).scalars())
-        for digest in known:
-            del by_digest[digest]
-    return dict(reversed(by_digest.items()))
+        for each in known:
+            del found[each]
+    return found
 
 
-def _digest(event_id: str) -> str:
+def digest(event_id: str) -> str:
+    """What an event's id is remembered by: short, whatever the id is."""
     return hashlib.blake2b(event_id.encode(), digest_size=16).hexdigest()
 
 
