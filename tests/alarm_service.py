@@ -1,6 +1,7 @@
 """A real alarm service for tests: the app over a store on SQLite, asked in this process or over loopback."""
 
 import json
+import signal
 import socket
 import threading
 import time
@@ -70,18 +71,18 @@ def service(chosen: Settings, store: Store | None = None) -> Iterator[TestClient
 
 
 @contextmanager
-def served(chosen: Settings) -> Iterator[int]:
-    """The service on a port of 127.0.0.1; the port."""
+def served(chosen: Settings, port: int = 0) -> Iterator[int]:
+    """The service on a port of 127.0.0.1, any one if it is 0; the port."""
     store = Store.open(chosen.store, chosen.flapping.rules)
     server = Server(make_app(store, chosen), chosen)
-    door = socket.create_server(("127.0.0.1", 0))
+    door = socket.create_server(("127.0.0.1", port))
     thread = threading.Thread(target=server.run, args=([door],), daemon=True)
     thread.start()
     until(lambda: server.started)
     try:
         yield int(door.getsockname()[1])
     finally:
-        server.should_exit = True
+        server.handle_exit(signal.SIGTERM, None)
         thread.join(15)
         door.close()
         store.close()

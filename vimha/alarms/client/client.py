@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from httpx_sse import ServerSentEvent, SSEError, connect_sse
+from httpx_sse import ServerSentEvent, connect_sse
 
 from vimha.alarms.client.access import Access
 from vimha.alarms.client.errors import ClientError, refusal, unreachable
@@ -40,6 +40,7 @@ KEEP_ALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 ]
 """A stream whose node lost power, or whose VIP has moved, is noticed in 5 s."""
+OTHER = "Is this the alarm service's address?"
 
 Json = dict[str, Any]
 
@@ -120,6 +121,8 @@ class Client:
             if not source.response.is_success:
                 source.response.read()
                 raise refusal(source.response)
+            if not source.response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                raise ClientError(f"{source.response.url} answered with something that is no stream", OTHER)
             yield source.iter_sse()
 
     # Subscriptions
@@ -198,8 +201,6 @@ class Client:
             yield
         except httpx.HTTPError as error:
             raise unreachable(self.url, error) from error
-        except SSEError as error:
-            raise ClientError(f"{self.url} does not answer as an alarm service: {error}") from error
 
 
 def _place(*steps: str) -> str:
@@ -210,9 +211,7 @@ def _data(answer: httpx.Response) -> Any:
     try:
         return answer.json()
     except ValueError as error:
-        raise ClientError(
-            f"{answer.url} answered with something that is not JSON", "Is this the alarm service's address?"
-        ) from error
+        raise ClientError(f"{answer.url} answered with something that is not JSON", OTHER) from error
 
 
 def _check(prefix: str) -> None:

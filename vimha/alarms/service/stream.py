@@ -1,8 +1,8 @@
 """Server-sent events for consoles: `/vimfm/v1/stream`, one event for each notification, its id the sequence number.
 
 Invariant: after what a console saw last (Last-Event-ID) it gets everything, in order, once; if some of that has aged
-out it is told first that the list was rebuilt. A stream holds one page of notifications at most, and one that nobody
-reads is closed after SLOW_S.
+out it is told first that the list was rebuilt; else it is told first, without an event, which id it is at. A stream
+holds one page of notifications at most, and one that nobody reads is closed after SLOW_S.
 """
 
 import asyncio
@@ -120,7 +120,7 @@ class EventStream(Response):
 
     async def _write(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        first = _event(NotificationType.REBUILT, self._after, "{}") if self._rebuilt else ": hello\n\n"
+        first = _event(NotificationType.REBUILT, self._after, "{}") if self._rebuilt else f"id: {self._after}\n\n"
         await self._send(send, first)
         async for notices in self._streams.notices(self._after):
             text = "".join(_event(each.kind, each.sequence, each.body) for each in notices)
