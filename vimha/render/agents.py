@@ -18,6 +18,7 @@ from resource_agents.ocf.metadata import xml as ocf_xml
 from vimha.errors import UsageError, VimhaError
 from vimha.files import write_atomic
 from vimha.process import checked, run
+from vimha.render.units import UNITS
 
 LIBRARY = PurePosixPath("/usr/lib/vimha")
 OCF_FOLDER = PurePosixPath("/usr/lib/ocf/resource.d/vimha")
@@ -54,8 +55,14 @@ from {module} import main
 
 main()
 """
-ALERTS = {"dead_peer": "resource_agents.amqp.dead_peer"}
-"""Pacemaker's alert agents by name; each is an executable in ALERT_FOLDER, for `alert path=`."""
+ALERTS = {
+    "dead_peer": "resource_agents.amqp.dead_peer",
+    "vimha-alert": "resource_agents.alert.agent",
+    "vimha-drain": "resource_agents.alert.drain",
+}
+"""Pacemaker's alert agents by name, and the daemon behind one of them (vimha/render/units.py); each is an executable in
+ALERT_FOLDER, for `alert path=`.
+"""
 MARK = b"# vimha: starts the "
 """In the second line of every launcher: how a left-over fence agent in /usr/sbin is known for ours."""
 
@@ -188,6 +195,7 @@ def install(root: Path = Path("/")) -> Installed:
 
 def _files() -> Iterator[tuple[PurePosixPath, bytes, int]]:
     """Every file that belongs on a node: runtimes first, so that a launcher never starts before its runtime."""
+    yield from ((path, text.encode(), 0o644) for path, text in UNITS.items())
     for package in (resource_agents, fence_agents):
         folder = Path(package.__path__[0])
         for source in sorted(folder.rglob("*.py")):
