@@ -63,7 +63,7 @@ def test_a_body_is_not_read_for_who_may_not_ask(tmp_path: Path) -> None:
             "/events", content=b"[" * 1000, headers={**bearer(READER), "Content-Type": "application/json"}
         )
         assert answer.status_code == 403
-        assert "role operator" in answer.json()["detail"]
+        assert "role source" in answer.json()["detail"]
 
 
 def test_revoked_and_added_while_it_runs(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from alarm_service import OPERATOR, READER, served, settings
+import pytest
+from alarm_service import OPERATOR, READER, bearer, served, service, settings
 
 from resource_agents.alert import agent
 from resource_agents.alert.drain import RETRY_S, Config, Drain, Service
+from vimha.alarms.service import users
 
 FIRST_US = 1_700_000_000_000_000
 CLUSTER = {"site": "north", "single": ["vip"], "objective": 5, "nodes": {"c2": {"rack": "r2"}}}
@@ -82,6 +84,21 @@ def test_a_spool_that_is_sent_twice_counts_once(tmp_path: Path) -> None:
         (alarm,) = asked(port, "alarms").values()
         assert alarm["eventCount"] == 5
     assert [path.name for path in spool.iterdir()] == [agent.LOST]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/pacemaker", 400), ("/alertmanager", 400), ("/events", 400), ("/vimfm/v1/subscriptions", 403),
+     ("/vimfm/v1/alarms/x/escalate", 403)],
+)  # fmt: skip
+def test_a_source_may_send_events_and_no_more(tmp_path: Path, path: str, status: int) -> None:
+    entries = tmp_path / "sources.yaml"
+    entries.write_text(json.dumps({"tokens": {"c1": {"role": "source", "token": users.digest("a source")}}}))
+    entries.chmod(0o600)
+    with service(settings(tmp_path, auth={"file": str(entries)})) as client:
+        client.headers.update(bearer("a source"))
+        assert client.post(path, json={}).status_code == status
+        assert client.get("/vimfm/v1/alarms").status_code == 200
 
 
 def test_a_token_that_may_only_read_leaves_the_spool_as_it_is(tmp_path: Path) -> None:

@@ -33,10 +33,18 @@ class Section(BaseModel):
 
 
 class Role(StrEnum):
-    """What somebody may: a reader reads; an operator also acknowledges, clears, subscribes, sends events, sets."""
+    """What somebody may: a reader reads, a source also sends events, an operator also acknowledges, clears, subscribes
+    and sets. Each may what those before it may.
+    """
 
     READER = "reader"
+    SOURCE = "source"
     OPERATOR = "operator"
+
+    @property
+    def rank(self) -> int:
+        """The higher, the more it may."""
+        return list(Role).index(self)
 
 
 class Listen(Section):
@@ -77,6 +85,9 @@ class Keystone(Section):
     user_domain_name: str = "Default"
     project_domain_name: str = "Default"
     ca_file: Path | None = None
+    projects: frozenset[str] = frozenset({"admin"})
+    """Only tokens of these projects (in `project_domain_name`), and of the whole system, count: every tenant has the
+    role reader in its own project, by implication."""
     roles: dict[str, Role] = {"admin": Role.OPERATOR, "reader": Role.READER}
     """Role name in Keystone -> what it may here; the most of all that a token has."""
 

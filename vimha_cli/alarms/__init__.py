@@ -68,12 +68,12 @@ def serve(config_file: Path) -> None:
 
 @alarms.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice(["reader", "operator"]), default="reader", show_default=True)
+@click.option("--role", type=click.Choice(["reader", "source", "operator"]), default="reader", show_default=True)
 @click.option("--password", is_flag=True, help="A password, which is asked for, instead of a random token.")
 def entry(name: str, role: str, password: bool) -> None:
     """Print what lets NAME in, for the service's file of users and tokens; a token is shown once, on standard error.
 
-    Example: vimha alarms entry pacemaker --role operator
+    Example: vimha alarms entry pacemaker --role source
     """
     from vimha.alarms.service.users import hashed, new_token
 

@@ -1,8 +1,8 @@
 """Who asks, and whether it may: before a request's body is read.
 
-Invariant: what is not in OPEN needs a proof; reading (GET, HEAD) needs the role reader, all else operator, whatever the
-route, so that a new route is closed until somebody opens it. Of several proofs in one request the first in the order of
-`Gate.__call__` counts alone. Nothing of a proof is logged.
+Invariant: what is not in OPEN needs a proof; reading (GET, HEAD) needs the role reader, sending events (SOUTHBOUND) the
+role source, all else operator, whatever the route, so that a new route is closed until somebody opens it. Of several
+proofs in one request the first in the order of `Gate.__call__` counts alone. Nothing of a proof is logged.
 """
 
 import asyncio
@@ -29,9 +29,16 @@ OPEN = frozenset(
     {"/healthz", "/openapi.json", *(f"{tree}{path}/api_versions" for tree in TREES for path in ("", VERSION))}
 )
 READING = frozenset({"GET", "HEAD"})
+SOUTHBOUND = frozenset({"/events", "/alertmanager", "/pacemaker"})
 REMEMBERED_S = 60.0
 """As long a password is known to be right without scrypt's 50 ms; a change of the file ends it at once."""
 MOST_REMEMBERED = 1000
+
+
+def _needed(scope: Scope) -> Role:
+    if scope["method"] in READING:
+        return Role.READER
+    return Role.SOURCE if scope["path"] in SOUTHBOUND else Role.OPERATOR
 
 
 class Gate:
@@ -62,8 +69,8 @@ class Gate:
             await answer(401, "a valid token, password or client certificate is needed", challenge)(
                 scope, receive, send
             )
-        elif caller.role is not Role.OPERATOR and scope["method"] not in READING:
-            await answer(403, f"{caller.name} is a reader; this needs the role operator")(scope, receive, send)
+        elif caller.role.rank < (needed := _needed(scope)).rank:
+            await answer(403, f"{caller.name} is a {caller.role}; this needs the role {needed}")(scope, receive, send)
         else:
             await self._app({**scope, "vimha.caller": caller}, receive, send)
 

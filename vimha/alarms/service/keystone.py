@@ -19,7 +19,6 @@ from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
 from vimha.alarms import config
-from vimha.alarms.config import Role
 from vimha.alarms.service.context import Caller
 from vimha.alarms.service.files import secret
 from vimha.alarms.service.problems import ProblemError
@@ -37,7 +36,8 @@ class Keystone:
     """Validates tokens; remembers what it was told for a while, under digests with a key that only this process has."""
 
     def __init__(self, settings: config.Keystone) -> None:
-        self._roles = settings.roles
+        self._roles, self._projects = settings.roles, settings.projects
+        self._domain = settings.project_domain_name
         auth = Password(
             auth_url=settings.auth_url, username=settings.username, password=secret(settings.password_file),
             project_name=settings.project_name, user_domain_name=settings.user_domain_name,
@@ -83,10 +83,16 @@ class Keystone:
                 503, f"Keystone cannot be asked: {type(error).__name__}", {"Retry-After": "1"}
             ) from error
 
+    def _scoped(self, token: Mapping[str, Any]) -> bool:
+        """Whether it is of a project that counts, or of the whole system."""
+        project = token.get("project", {})
+        ours = project.get("name") in self._projects and project["domain"]["name"] == self._domain
+        return ours or bool(token.get("system", {}).get("all"))
+
     def _caller(self, token: Mapping[str, Any]) -> tuple[Caller | None, float]:
         left_s = (datetime.fromisoformat(token["expires_at"]) - datetime.now(UTC)).total_seconds()
         roles = {self._roles[each["name"]] for each in token.get("roles", []) if each["name"] in self._roles}
-        if not roles or left_s <= 0:
+        if not roles or left_s <= 0 or not self._scoped(token):
             return None, 0
-        role = Role.OPERATOR if Role.OPERATOR in roles else Role.READER
+        role = max(roles, key=lambda each: each.rank)
         return Caller(token["user"]["name"], role), left_s

@@ -7,7 +7,7 @@ that cannot be read changes nothing, and is logged.
     users:
       alice: {role: operator, password: "scrypt:16384:8:1:<salt>:<hash>"}
     tokens:
-      pacemaker: {role: operator, token: "sha256:<digest>", expires: "2027-01-01T00:00:00Z"}
+      pacemaker: {role: source, token: "sha256:<digest>", expires: "2027-01-01T00:00:00Z"}
 """
 
 import base64
