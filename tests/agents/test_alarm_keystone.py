@@ -1,0 +1,84 @@
+"""Tokens of a real Keystone let in who has a role here: confirmed, cached for a while, revoked, and when it is away."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alarm_service import event, service, settings, until
+from keystone_alone import PASSWORD, Keystone
+from starlette.testclient import TestClient
+
+from vimha.alarms.config import Settings
+from vimha.alarms.service import keystone as validation
+
+ALARMS = "/vimfm/v1/alarms"
+pytestmark = pytest.mark.agents
+
+
+@pytest.fixture(scope="module")
+def keystone(root_user: None) -> Iterator[Keystone]:
+    with Keystone() as made:
+        made.user("watcher", "reader")
+        made.user("tenant", "admin", "tenants")
+        yield made
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, keystone: Keystone) -> Settings:
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD + "\n")
+    secret.chmod(0o600)
+    ours = {"auth_url": keystone.url, "username": "admin", "project_name": "admin", "password_file": str(secret)}
+    return settings(tmp_path, auth={"keystone": ours})
+
+
+@pytest.fixture
+def client(chosen: Settings) -> Iterator[TestClient]:
+    with service(chosen) as made:
+        del made.headers["Authorization"]
+        yield made
+
+
+def test_roles_in_the_operator_s_project_decide(client: TestClient, keystone: Keystone) -> None:
+    operator, reader = (keystone.token(name, "admin") for name in ("admin", "watcher"))
+    other = keystone.token("tenant", "tenants")
+    assert client.post("/events", json=event("1"), headers={"X-Auth-Token": operator}).status_code == 200
+    assert client.get(ALARMS, headers={"X-Auth-Token": reader}).status_code == 200
+    assert client.get(ALARMS, headers={"Authorization": f"Bearer {reader}"}).status_code == 200
+    assert client.post("/events", json=event("2"), headers={"X-Auth-Token": reader}).status_code == 403
+    for nobody in (other, "gAAAAnonsense", "", "x" * 10_000):
+        answer = client.get(ALARMS, headers={"X-Auth-Token": nobody})
+        assert answer.status_code == 401, answer.text
+        assert answer.headers["www-authenticate"] == "Keystone"
+
+
+def test_a_revoked_token_is_refused_when_the_cache_ends(
+    client: TestClient, keystone: Keystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "KEPT_S", 2.0)
+    token = {"X-Auth-Token": keystone.token("watcher", "admin")}
+    assert client.get(ALARMS, headers=token).status_code == 200
+    keystone.revoke(token["X-Auth-Token"])
+    until(lambda: client.get(ALARMS, headers=token).status_code == 401)
+
+
+def test_a_keystone_that_is_away_is_a_503_for_who_is_not_known(client: TestClient, keystone: Keystone) -> None:
+    known, other = (keystone.token("watcher", "admin") for _ in range(2))
+    assert client.get(ALARMS, headers={"X-Auth-Token": known}).status_code == 200
+    keystone.process.send_signal(signal.SIGSTOP)
+    try:
+        assert client.get(ALARMS, headers={"X-Auth-Token": known}).status_code == 200
+        answer = client.get(ALARMS, headers={"X-Auth-Token": other + "x"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    finally:
+        keystone.process.send_signal(signal.SIGCONT)
+    assert client.get(ALARMS, headers={"X-Auth-Token": other}).status_code == 200
+
+
+def test_wrong_credentials_of_the_service_say_so(client: TestClient, keystone: Keystone, chosen: Settings) -> None:
+    assert chosen.auth.keystone is not None
+    chosen.auth.keystone.password_file.write_text("wrong")
+    with service(chosen) as other:
+        answer = other.get(ALARMS, headers={"X-Auth-Token": keystone.token("watcher", "admin")})
+        assert (answer.status_code, "Keystone" in answer.json()["detail"]) == (503, True)
