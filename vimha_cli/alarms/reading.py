@@ -143,7 +143,8 @@ def _print(shown: "list[Json]", none: str, whole: "list[Json] | None" = None) ->
     if not shown:
         click.echo(none)
         return
-    console().print(tables.alarms(shown))
+    out = console()
+    out.print(tables.alarms(shown, out.width))
     every = shown if whole is None else whole
     rest = f" ({len(shown)} shown)" if len(every) > len(shown) else ""
     click.echo(f"\n{tables.count(every)}{rest}")

@@ -23,27 +23,28 @@ STYLES = {
 }  # fmt: skip
 SHORT = 8
 """Digits of an id that are shown, if no other one begins so."""
+NARROW = 110
+"""Columns of a terminal; on fewer than these an alarm takes two lines."""
 
 Json = Mapping[str, Any]
 
 
-def alarms(found: Sequence[Json], *, folded: bool = True) -> "Table":
-    """The alarms in their order; cleared ones say until when they lasted. What is too long for its column is folded, or
-    else cut.
+def alarms(found: Sequence[Json], width: int, *, folded: bool = True) -> "Table":
+    """The alarms in their order, on `width` columns; cleared ones say until when they lasted. What is too long for its
+    column is folded, or else cut.
     """
     shown, cut = table(""), shorts([each["id"] for each in found])
+    shown.expand = shown.collapse_padding = True
     over = any("alarmClearedTime" in each for each in found)
-    times = ["raised", *(["cleared"] if over else [])]
-    for name in ("id", "severity", *times):
+    texts = _narrow if width < NARROW else _wide
+    for name in ("id", "severity", "raised", *(["cleared"] * over)):
         shown.add_column(name, no_wrap=True)
-    for name in ("object", "type", "acknowledged", "details"):
-        shown.add_column(name, overflow="fold" if folded else "ellipsis", no_wrap=not folded)
+    for name in texts(None):
+        ratio = 1 if name == "details" else None
+        shown.add_column(name, overflow="fold" if folded else "ellipsis", no_wrap=not folded, ratio=ratio)
     for each in found:
-        when = [moment(each["alarmRaisedTime"]), *([moment(each.get("alarmClearedTime"))] if over else [])]
-        shown.add_row(
-            cut[each["id"]], severity(each["perceivedSeverity"]), *when, text(each["managedObjectId"]),
-            text(each["faultType"]), text(acknowledged(each)), text(details(each)),
-        )  # fmt: skip
+        when = [_brief(each["alarmRaisedTime"]), *([_brief(each.get("alarmClearedTime"))] * over)]
+        shown.add_row(cut[each["id"]], severity(each["perceivedSeverity"]), *when, *map(text, texts(each)))
     return shown
 
 
@@ -60,11 +61,11 @@ def alarm(found: Json, meaning: str) -> "Table":
 
 
 def count(found: Sequence[Json]) -> str:
-    """How many there are, the worst first."""
+    """How many there are, and of the active ones how bad."""
     numbers = Counter(each["perceivedSeverity"] for each in found)
-    parts = [f"{numbers[each]} {each.lower()}" for each in Severity if numbers[each]]
+    parts = [f"{numbers[each]} {each.lower()}" for each in Severity if numbers[each] and each is not Severity.CLEARED]
     many = "1 alarm" if len(found) == 1 else f"{len(found)} alarms"
-    return f"{many}: {', '.join(parts)}" if parts else "no alarm"
+    return f"{many}: {', '.join(parts)}" if parts else many
 
 
 def line(kind: str, body: Json) -> str:
@@ -161,6 +162,29 @@ def _attributes(found: Json, meaning: str) -> list[tuple[str, str]]:
         ("correlated", "\n".join(found.get("correlatedAlarmIds", []))),
         ("reported by", found.get("detector", "")),
     ]
+
+
+def _wide(found: Json | None) -> tuple[str, ...]:
+    """What is told of an alarm beside its severity and times; of None, the headings."""
+    if found is None:
+        return "object", "type", "acknowledged", "details"
+    return found["managedObjectId"], found["faultType"], acknowledged(found), details(found)
+
+
+def _narrow(found: Json | None) -> tuple[str, ...]:
+    """The same for a narrow terminal, in two columns."""
+    if found is None:
+        return "object, type", "details"
+    care = f"acknowledged {acknowledged(found)}" if acknowledged(found) else ""
+    return f"{found['managedObjectId']}\n{found['faultType']}", "; ".join(filter(None, [care, details(found)]))
+
+
+def _brief(when: str | None) -> str:
+    """The time of day of what was today; else the date and the minute."""
+    if when is None:
+        return ""
+    shown = moment(when)
+    return shown[11:] if shown[:10] == moment(None)[:10] else shown[:16]
 
 
 def _exact(when: str | None) -> str:

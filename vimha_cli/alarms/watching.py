@@ -126,10 +126,11 @@ class Screen:
         from rich.text import Text
 
         found = sorted(board.alarms.values(), key=lambda each: -Severity(each["perceivedSeverity"]).rank)
-        room = max(self._console.size.height - AROUND, 1)
+        width, height = self._console.size
+        room = max((height - AROUND) // (2 if width < tables.NARROW else 1), 1)
         state = Text.assemble((self._url, "bold"), "  ", (tables.plain(self._state), self._style), no_wrap=True)
         hidden = f", of which the first {room} are shown" if len(found) > room else ""
-        rows = tables.alarms(found[:room], folded=False) if found else Text("no active alarm")
+        rows = tables.alarms(found[:room], width, folded=False) if found else Text("no active alarm")
         return Group(state, "", rows, "", Text(f"{tables.count(found)}{hidden}  (Ctrl-C ends)", style="dim"))
 
 

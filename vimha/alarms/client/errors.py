@@ -3,11 +3,15 @@
 Invariant: each message names the service's own explanation (ProblemDetails, RFC 7807), where there is one.
 """
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
 
 import httpx
 
 from vimha.errors import VimhaError
+
+HERE = "Is the service up, and is this its address? --url says another one."
+TRUST = "Name the authority that signed it: --ca FILE, VIMHA_ALARMS_CA, or `ca` in the configuration."
 
 
 class ClientError(VimhaError):
@@ -72,15 +76,25 @@ def refusal(response: httpx.Response) -> RefusedError:
 
 def unreachable(url: str, error: httpx.HTTPError) -> UnreachableError:
     """Why nothing came from `url`."""
-    text = str(error) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return UnreachableError(
-            f"{url}: its certificate cannot be trusted: {text.partition('FAILED] ')[2]}",
-            "Name the authority that signed it: --ca FILE, VIMHA_ALARMS_CA, or `ca` in the configuration.",
-        )
     if isinstance(error, httpx.TimeoutException):
-        return UnreachableError(f"{url}: no answer in time", "Is the service up, and is this its address?")
-    return UnreachableError(f"{url}: {text}", "Is the service up, and is this its address? --url says another one.")
+        return UnreachableError(f"{url}: no answer in time", HERE)
+    match next((each for each in _causes(error) if isinstance(each, OSError)), None):
+        case ssl.SSLCertVerificationError() as found:
+            return UnreachableError(f"{url}: its certificate cannot be trusted: {found.verify_message}", TRUST)
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
+            return UnreachableError(f"{url}: it speaks no TLS there", "Is it http:// instead of https://?")
+        case ssl.SSLError() as found:
+            return UnreachableError(f"{url}: TLS failed: {found.reason or found}", HERE)
+        case OSError(strerror=str(why)):
+            return UnreachableError(f"{url}: {why}", HERE)
+    remedy = HERE if url.startswith("https") else f"{HERE} It closes http:// connections when it speaks TLS: https://?"
+    return UnreachableError(f"{url}: {error or type(error).__name__}", remedy)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _detail(response: httpx.Response) -> str:
