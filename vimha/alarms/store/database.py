@@ -6,10 +6,11 @@ must bear repetition (events do, by their ids).
 """
 
 import os
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, update
 from sqlalchemy.exc import (
@@ -28,6 +29,7 @@ from vimha.alarms.store.schema import SEQUENCE
 RETRIED = frozenset({1020, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
 """MariaDB's errors after which the same may succeed: a deadlock or a failed certification, a member that left its
 cluster, a lost connection."""
+CONFLICTS = frozenset({1020, 1213})
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 PATIENCE_S = 10.0
@@ -79,6 +81,7 @@ class Database:
         self.patience_s = patience_s
         self._clock = clock
         self._lite = made.dialect.name == "sqlite"
+        self._analysed: list[tuple[Any, ...]] = []
         self._turn: AbstractContextManager[None] = FairLock() if self._lite else nullcontext()
 
     @contextmanager
@@ -100,15 +103,25 @@ class Database:
 
     def small(self, work: Callable[[Connection], T], *, within_s: float | None = None) -> T:
         """As `write`, without the sequence: for what tells nobody, such as leases and cursors."""
-        end, pause = self._clock() + (self.patience_s if within_s is None else within_s), FIRST_PAUSE_S
+        end, limit = self._clock() + (self.patience_s if within_s is None else within_s), FIRST_PAUSE_S
         while True:
             try:
                 return self._attempt(work)
             except (DBAPIError, TimeoutError) as error:
+                pause = random.uniform(0, limit)  # noqa: S311
                 if not passing(error) or self._clock() + pause > end:
                     raise StoreError(f"the store does not take a write: {_reason(error)}") from error
+                limit = FIRST_PAUSE_S if _conflict(error) else min(2 * limit, LONGEST_PAUSE_S)
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def analyse(self) -> None:
+        """Have SQLite look at its tables, so that it takes the index that finds least; a server does that by itself."""
+        if not self._lite:
+            return
+        found = self.small(_analyse)
+        if found != self._analysed:
+            self._analysed = found
+            self.engine.dispose()  # connections know what they read when they were opened
 
     def _attempt(self, work: Callable[[Connection], T]) -> T:
         with self._turn, self.engine.connect() as connection:
@@ -117,6 +130,13 @@ class Database:
             found = work(connection)
             connection.commit()
             return found
+
+
+def _analyse(connection: Connection) -> list[tuple[Any, ...]]:
+    """Look at some rows of each index: milliseconds, however large the tables are."""
+    connection.exec_driver_sql("PRAGMA analysis_limit=400")
+    connection.exec_driver_sql("ANALYZE")
+    return [tuple(row) for row in connection.exec_driver_sql("SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY 1, 2")]
 
 
 def _lock(connection: Connection) -> int:
@@ -135,6 +155,17 @@ def _reason(error: SQLAlchemyError) -> str:
     return str(error.orig if isinstance(error, DBAPIError) else error)
 
 
+def _conflict(error: SQLAlchemyError) -> bool:
+    """Whether another writer was quicker: waiting long would only let it win again."""
+    return isinstance(error, IntegrityError) or _number(error) in CONFLICTS
+
+
+def _number(error: SQLAlchemyError) -> int:
+    """MariaDB's number of an error; 0: it has none."""
+    arguments: tuple[object, ...] = getattr(error.orig, "args", ()) if isinstance(error, DBAPIError) else ()
+    return next((each for each in arguments[:1] if isinstance(each, int)), 0)
+
+
 def passing(error: SQLAlchemyError) -> bool:
     """Whether the same transaction may succeed when it is tried again."""
     if not isinstance(error, DBAPIError):
@@ -143,7 +174,6 @@ def passing(error: SQLAlchemyError) -> bool:
         return True
     if not isinstance(error, OperationalError | InterfaceError):
         return error.connection_invalidated
-    arguments = getattr(error.orig, "args", ())
-    if arguments and isinstance(arguments[0], int):
-        return arguments[0] in RETRIED or error.connection_invalidated
+    if number := _number(error):
+        return number in RETRIED or error.connection_invalidated
     return "locked" in str(error.orig) or "busy" in str(error.orig)

@@ -5,10 +5,13 @@ time, it has the StoreError, and nothing of that batch was acknowledged. Events 
 At most `MOST_WAITING` events wait: whoever comes then is refused at once (FullError), so memory is bounded.
 """
 
+import itertools
 import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Lock, Thread
+
+from sqlalchemy import Connection
 
 from vimha.alarms.machine import Rules
 from vimha.alarms.model import Event
@@ -103,25 +106,34 @@ class Intake:
 
     def _take_in(self, batch: list[Waiting]) -> None:
         """Commit a batch; if it cannot be for another reason than the store's, each asker's events alone."""
-        try:
-            notices, counts = self._write(batch)
-        except Exception as error:  # the askers get it; the thread must go on
-            if len(batch) > 1 and not isinstance(error, StoreError):
-                for waiting in batch:
-                    self._take_in([waiting])
-            else:
-                self.failed = True
-                self._end(batch, [error] * len(batch))
-            return
-        self.failed = False
-        self._end(batch, counts)
-        self._committed(notices)
+        while batch:
+            try:
+                notices, counts = self._write(batch)
+            except Exception as error:  # the askers get it; the thread must go on
+                if len(batch) > 1 and not isinstance(error, StoreError):
+                    for waiting in batch:
+                        self._take_in([waiting])
+                else:
+                    self.failed = True
+                    self._end(batch, [error] * len(batch))
+                return
+            self.failed = False
+            self._end(batch[: len(counts)], counts)
+            self._committed(notices)
+            batch = batch[len(counts) :]
 
     def _write(self, batch: list[Waiting]) -> tuple[list[Row], list[int]]:
+        """Commit as many as can be, the first of the batch: half of them in each further try, for of several nodes'
+        transactions at once the longest one loses.
+        """
         now_us, rules, events = self._clock(), self._rules(), [waiting.events for waiting in batch]
-        return self._database.write(
-            lambda connection, sequence: take_in(Turn(connection, sequence, now_us, rules), events)
-        )  # fmt: skip
+        tries = itertools.count()
+
+        def work(connection: Connection, sequence: int) -> tuple[list[Row], list[int]]:
+            some = max(1, len(events) >> next(tries))
+            return take_in(Turn(connection, sequence, now_us, rules), events[:some])
+
+        return self._database.write(work)
 
     def _end(self, batch: list[Waiting], results: Sequence[int | Exception]) -> None:
         with self._lock:

@@ -61,6 +61,7 @@ def sweep(database: Database, now_us: int, goes_on: Callable[[], bool] = lambda:
     for column, old in rules:
         while goes_on() and (size := database.write(lambda connection, _: _remove(connection, column, old))):  # noqa: B023
             removed[column.table.name] += size
+    database.analyse()
     return removed
 
 
@@ -81,8 +82,8 @@ def _rules(connection: Connection, now_us: int) -> list[tuple[Column[Any], Colum
 
 
 def _over(connection: Connection, severity: Severity, most: int) -> ColumnElement[bool] | None:
-    """The cleared alarms of a severity beyond the newest `most`."""
-    mine, key = HISTORY.c.severity == severity.value, (HISTORY.c.cleared_us, HISTORY.c.id)
+    """The cleared alarms of a severity beyond the newest `most`, in the order in which they are listed."""
+    mine, key = HISTORY.c.severity == severity.value, (HISTORY.c.raised_us, HISTORY.c.id)
     newest_first = select(*key).where(mine).order_by(*(column.desc() for column in key))
     first = connection.execute(newest_first.offset(most).limit(1)).first()
     return None if first is None else and_(mine, key[0] <= first[0], tuple_(*key) <= tuple_(*first))

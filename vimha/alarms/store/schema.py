@@ -56,7 +56,7 @@ HISTORY = Table(
     Index("history_cleared", "cleared_us"),
     Index("history_object", "managed_object", "raised_us"),
     Index("history_host", "host", "raised_us"),
-    Index("history_severity", "severity", "cleared_us"),
+    Index("history_severity", "severity", "raised_us"),
     **OPTIONS,
 )  # fmt: skip
 """The cleared alarms. `severity` is the last one before."""

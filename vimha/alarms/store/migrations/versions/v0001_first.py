@@ -21,7 +21,7 @@ INDEXES = {
     "history": {
         "history_raised": ["raised_us", "id"], "history_cleared": ["cleared_us"],
         "history_object": ["managed_object", "raised_us"], "history_host": ["host", "raised_us"],
-        "history_severity": ["severity", "cleared_us"],
+        "history_severity": ["severity", "raised_us"],
     },
     "entry": {"entry_alarm": ["alarm_id"], "entry_due": ["due_us"]},
     "seen": {"seen_at": ["at_us"]},
