@@ -53,7 +53,7 @@ packages-test: packages-base
 
 .venv/.test: setup.cfg .venv/.lab
 	@echo "pip: installing the test tools into .venv"
-	@$(PYTHON) -m pip install --quiet --editable '.[lab,alarms,test]'
+	@$(PYTHON) -m pip install --quiet --editable '.[lab,alarms,osc,test]'
 	@touch $@
 
 demo: packages-lab .venv/.lab

@@ -20,7 +20,7 @@ Rows = tuple[Sequence[str], Iterable[Sequence[Any]]]
 
 
 class Asks:
-    """A command that asks the alarm service; its errors are messages."""
+    """A command that asks the alarm service; its errors are messages, without remedies, which name vimha's options."""
 
     app: Any
 
@@ -35,7 +35,7 @@ class Asks:
         try:
             return super().run(parsed_args)  # type: ignore[misc]
         except VimhaError as error:
-            raise CommandError(f"{error.message}. {error.remedy}".removesuffix(". ")) from error
+            raise CommandError(error.message) from error
 
 
 class ListAlarms(Asks, command.Lister):
@@ -141,7 +141,9 @@ def shown(record: Json) -> tuple[Sequence[str], Sequence[Any]]:
 def _cell(value: Any) -> Any:
     if isinstance(value, dict):
         return DictColumn(value)
-    return ListColumn(value) if isinstance(value, list) else plain(value)
+    if isinstance(value, list):
+        return ListColumn(value)
+    return plain(value) if isinstance(value, str) else value
 
 
 def _wanted(args: argparse.Namespace) -> str | None:

@@ -97,7 +97,7 @@ class Client:
         for found in (self.alarms(wanted), self.history(wanted=wanted)):
             if known := list(found):
                 return _only(given, known, "alarm")
-        raise UsageError(f"there is no alarm {given}, and none whose id begins so", "`vimha alarms list` shows them.")
+        raise UsageError(f"there is no alarm {given}, and none whose id begins so")
 
     def acknowledge(self, alarm_id: str, state: AckState) -> None:
         """Acknowledge an alarm, or take that back; ConflictError when it is so already."""

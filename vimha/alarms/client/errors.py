@@ -31,7 +31,7 @@ class RefusedError(ClientError):
 
 
 class BadRequestError(RefusedError):
-    """400, 422: what was asked for makes no sense to the service."""
+    """400: what was asked for makes no sense to the service."""
 
     exit_code = 2
 
@@ -62,7 +62,6 @@ KINDS: Mapping[int, tuple[type[RefusedError], str]] = {
     403: (ForbiddenError, "An entry of the role operator may (`vimha alarms entry NAME --role operator`)."),
     404: (NotFoundError, ""),
     409: (ConflictError, ""),
-    422: (BadRequestError, ""),
     503: (UnavailableError, "Try again in a moment."),
 }
 """By status; any other is a RefusedError."""
