@@ -5,6 +5,7 @@ time; it is repeated as a whole when the database says that nothing of it was do
 must bear repetition (events do, by their ids).
 """
 
+import math
 import os
 import random
 import time
@@ -29,11 +30,16 @@ from vimha.alarms.store.schema import SEQUENCE
 RETRIED = frozenset({1020, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
 """MariaDB's errors after which the same may succeed: a deadlock or a failed certification, a member that left its
 cluster, a lost connection."""
+INTERRUPTED = 1969
 CONFLICTS = frozenset({1020, 1213})
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 PATIENCE_S = 10.0
 """Longer than a Galera cluster takes to go on without a lost member, shorter than most askers wait."""
+
+ANSWER_S = 8.0
+"""A query may take that long; less than a connection waits for its answer."""
+UNTIL = "until"
 
 T = TypeVar("T")
 
@@ -48,7 +54,10 @@ def engine(url: str, *, pool: int = 8) -> Engine:
         return made
     return create_engine(
         parsed, pool_size=pool, pool_pre_ping=True, pool_recycle=280, isolation_level="READ COMMITTED",
-        connect_args={"connect_timeout": 3, "read_timeout": 10, "write_timeout": 10},
+        connect_args={
+            "connect_timeout": 3, "read_timeout": 10, "write_timeout": 10,
+            "init_command": f"SET SESSION max_statement_time = {ANSWER_S:g}",
+        },
     )  # fmt: skip
 
 
@@ -60,15 +69,28 @@ def _own_file(path: str) -> None:
         raise StoreError(f"{path or 'no file'}: the store cannot be opened: {error.strerror}") from error
 
 
-def _sqlite(connection: object, _: object) -> None:
+def _sqlite(connection: Any, record: Any) -> None:
     """WAL, so that readers and the writer do not wait for each other; FULL, so that a commit survives a power loss.
     The driver begins no transactions of its own: `writing` says BEGIN IMMEDIATE.
     """
-    connection.isolation_level = None  # type: ignore[attr-defined]
-    cursor = connection.cursor()  # type: ignore[attr-defined]
+    connection.isolation_level = None
+    cursor = connection.cursor()
     for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    until = record.info[UNTIL] = [math.inf]
+    connection.set_progress_handler(lambda: time.monotonic() > until[0], 100_000)
+
+
+@contextmanager
+def _answered(connection: Connection) -> Iterator[None]:
+    """Have SQLite break off what takes longer than ANSWER_S; a server was told when the connection was made."""
+    until = connection.info.get(UNTIL, [math.inf])
+    until[0] = time.monotonic() + ANSWER_S
+    try:
+        yield
+    finally:
+        until[0] = math.inf
 
 
 class Database:
@@ -87,10 +109,10 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for queries; each sees what was committed when it began. StoreError when the database does not
-        answer.
+        answer within `ANSWER_S`: who asks for all that no index finds must not keep others waiting.
         """
         try:
-            with self.engine.connect() as connection:
+            with self.engine.connect() as connection, _answered(connection):
                 yield connection
         except (DBAPIError, TimeoutError) as error:
             raise StoreError(f"the store does not answer: {_reason(error)}") from error
@@ -152,7 +174,10 @@ def advance(connection: Connection, value: int) -> None:
 
 def _reason(error: SQLAlchemyError) -> str:
     """What the database said, without the statement."""
-    return str(error.orig if isinstance(error, DBAPIError) else error)
+    said = str(error.orig if isinstance(error, DBAPIError) else error)
+    if said == "interrupted" or _number(error) == INTERRUPTED:
+        return f"a question took longer than {ANSWER_S:g} s; ask for a time range, an object, a host or a severity"
+    return said
 
 
 def _conflict(error: SQLAlchemyError) -> bool:
