@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import Lifespan
 
 from vimha import __version__
 from vimha.alarms.config import Settings
@@ -64,13 +65,7 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
         streams.end()
         await delivery.stop()
 
-    app = FastAPI(
-        title="vimha alarms", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
-        redirect_slashes=False,
-    )  # fmt: skip
-    problems.install(app)
-    openapi.install(app)
-    _route(app)
+    app = routed(lifespan)
     app.add_middleware(
         Gate, users=Users(settings.auth.file) if settings.auth.file else None,
         certificates=settings.auth.certificates,
@@ -89,7 +84,14 @@ def _delivery(settings: Settings) -> DeliverySettings:
     return settings.delivery.model_copy(update={"api_root": settings.base_url + TREES[0] + VERSION})
 
 
-def _route(app: FastAPI) -> None:
+def routed(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """The routes alone, with nothing before or beside them; what the OpenAPI document is made of."""
+    app = FastAPI(
+        title="vimha alarms", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        redirect_slashes=False,
+    )  # fmt: skip
+    problems.install(app)
+    openapi.install(app)
     for tree in TREES:
         first = tree == TREES[0]
         app.include_router(versions.router, prefix=tree, include_in_schema=first)
@@ -97,3 +99,4 @@ def _route(app: FastAPI) -> None:
             app.include_router(router, prefix=tree + VERSION, include_in_schema=first)
     for router in TOP:
         app.include_router(router)
+    return app

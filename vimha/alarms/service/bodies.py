@@ -1,7 +1,7 @@
 """JSON bodies in: read, judged by their model, refused with what is wrong and where.
 
-Invariant: nothing but what the model allows comes out; a body is at most limits.MOST_BYTES long, and pydantic's parser
-bounds its depth.
+Invariant: nothing but what the model allows comes out, and nothing is converted (strict); a body is at most
+limits.MOST_BYTES long, and pydantic's parser bounds its depth.
 """
 
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ async def read(request: Request, adapter: TypeAdapter[T], content_type: str = JS
         accept = {"Accept-Patch": MERGE_PATCH} if request.method == "PATCH" else {}
         raise ProblemError(415, f"the body must be {content_type}", accept)
     try:
-        return adapter.validate_json(await request.body())
+        return adapter.validate_json(await request.body(), strict=True)
     except ValidationError as error:
         raise ProblemError(400, told(error.errors(include_url=False, include_input=False))) from error
 

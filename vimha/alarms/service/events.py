@@ -73,10 +73,12 @@ BODY: TypeAdapter[Any] = TypeAdapter(cast(Any, Body))
 router = APIRouter(tags=["southbound"])
 
 
-@router.api_route(
-    "/events", methods=["POST", "PUT"], openapi_extra=bodies.takes(EventBatch, DoctorReport, NativeEvent),
-    responses=bodies.problems(400, 413, 415, 503),
-)  # fmt: skip
+SAID = bodies.takes(EventBatch, DoctorReport, NativeEvent)
+ERRORS = bodies.problems(400, 413, 415, 503)
+
+
+@router.post("/events", openapi_extra=SAID, responses=ERRORS)
+@router.put("/events", openapi_extra=SAID, responses=ERRORS)
 async def take_in(request: Request, here: Here) -> Taken:
     """Take in events; done when they are on the store's disk."""
     events = _events(await bodies.read(request, BODY), here.settings.cluster, times.now())
