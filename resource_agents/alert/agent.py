@@ -29,6 +29,10 @@ FIELDS = (
     "kind", "node", "desc", "task", "rc", "rsc", "interval", "target_rc", "status", "attribute_name", "attribute_value",
 )  # fmt: skip
 """What of CRM_alert_* is handed on (Pacemaker Explained, "Alerts")."""
+REASON = "/run/resource-agents/{resource}.reason"
+"""Where our own resource agents leave why an action did not end well (ocf/runtime.py)."""
+FRESH_S = 60.0
+"""A reason that is older is of an earlier failure."""
 NO_ROOM = 28
 """ENOSPC (the module errno would be one more to load)."""
 
@@ -63,8 +67,23 @@ def name(env: Mapping[str, str]) -> str:
 
 def record(env: Mapping[str, str]) -> bytes:
     """What of the event is handed on."""
-    given = ((field, env.get(f"CRM_alert_{field}", "").encode(errors="surrogateescape")) for field in FIELDS)
-    return b"".join(b"%s=%s\0" % (field.encode(), value[:LONGEST]) for field, value in given if value) + END
+    said = {field: env.get(f"CRM_alert_{field}", "").encode(errors="surrogateescape") for field in FIELDS}
+    said["reason"] = reason(env) if said["rsc"] and said["rc"] != b"0" else b""
+    return b"".join(b"%s=%s\0" % (field.encode(), value[:LONGEST]) for field, value in said.items() if value) + END
+
+
+def reason(env: Mapping[str, str]) -> bytes:
+    """Why the action of a resource did not end well, if its agent has said so just now."""
+    path = REASON.format(resource=env["CRM_alert_rsc"].partition(":")[0])
+    ended = f"{env.get('CRM_alert_task', '')} {env.get('CRM_alert_rc', '')} ".encode()
+    try:
+        if "/" in env["CRM_alert_rsc"] or time.time() - os.stat(path).st_mtime > FRESH_S:
+            return b""
+        with open(path, "rb", buffering=0) as file:
+            text = file.read(LONGEST) or b""
+    except OSError:
+        return b""
+    return text[len(ended) :].replace(b"\0", b"") if text.startswith(ended) else b""
 
 
 def keep(folder: str, title: str, content: bytes) -> None:

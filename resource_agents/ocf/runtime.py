@@ -27,6 +27,8 @@ from resource_agents.ocf.agent import (
 from resource_agents.ocf.system import System
 
 SYSLOG = "/dev/log"
+REASON = "/run/resource-agents/{resource}.reason"
+"""The last action of a resource that did not end well, its exit code, and why."""
 FACILITIES = {"user": 1, "daemon": 3, **{f"local{number}": 16 + number for number in range(8)}}
 ERROR = 3
 INFO = 6
@@ -67,10 +69,24 @@ def invoke(
     except Exception as error:
         code, reason = GENERIC, f"{action}: {type(error).__name__}: {error}"
     reason = " ".join(reason.split())
+    if reason and code != OK:
+        _leave(env, f"{action} {code} {reason}", system)
     if action in ("start", "stop", "promote", "demote"):
         text = f"{action}: exit {code} after {system.monotonic() - begun:.3f} s{reason and ': '}{reason}"
         log(env, agent_class.name, INFO if code == OK else ERROR, text)
     return code, reason
+
+
+def _leave(env: Mapping[str, str], text: str, system: System) -> None:
+    """Leave why an action did not end well where vimha-alert finds it: Pacemaker tells its alert agents no reasons."""
+    resource = env.get("OCF_RESOURCE_INSTANCE", "").partition(":")[0]
+    probe = text.startswith("monitor ") and env.get("OCF_RESKEY_CRM_meta_interval", "0") == "0"
+    if not resource or probe:
+        return
+    try:
+        system.write(REASON.format(resource=resource), text)
+    except OSError:
+        return
 
 
 def invalid_environment(code: int, action: str, env: Mapping[str, str]) -> int:

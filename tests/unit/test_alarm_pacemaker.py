@@ -173,6 +173,12 @@ def test_a_failed_start_is_worse_and_its_reason_is_told() -> None:
     assert (alarm.location.site, alarm.location.rack, alarm.location.host) == ("north", "r1", "c1")
 
 
+def test_an_agents_reason_is_told() -> None:
+    failed = result(1, "c1", "monitor", 1, interval=1000).model_copy(update={"reason": "no answer\nin 0.5 s"})
+    (alarm,) = active([Report(node="c1", records=[failed])]).values()
+    assert alarm.details[-1] == "no answer in 0.5 s"
+
+
 def value(number: int, text: str, name: str = "vimha-ports", node: str = "c1") -> Record:
     return record(number, kind="attribute", node=node, attribute_name=name, attribute_value=text)
 

@@ -14,10 +14,13 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from fake_host import FakeHost
 
 import resource_agents
+from resource_agents import haproxy
 from resource_agents.alert import agent, drain
 from resource_agents.alert.drain import Config, Drain, RefusedError, Service
+from resource_agents.ocf import runtime
 from vimha.process import checked, run
 from vimha.render.agents import PYTHON
 
@@ -139,6 +142,44 @@ def test_no_text_of_an_agent_confuses_a_record(spool: Path, text: str) -> None:
     assert said["kind"] == "resource"
     assert said["desc"][:5] == text.encode(errors="surrogateescape").decode(errors="replace")[:5]
     json.dumps(said).encode()
+
+
+def reasons(spool: Path) -> list[str]:
+    """The reasons in the records, in their order."""
+    return [drain.fields(name, (spool / name).read_bytes()).get("reason", "") for name in kept(spool)]
+
+
+def test_the_reason_that_an_agent_left_is_told(spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pacemaker itself tells alert agents no reasons."""
+    monkeypatch.setattr(agent, "REASON", str(tmp_path / "{resource}.reason"))
+    left = tmp_path / "vip.reason"
+    left.write_text("monitor 7 the address is gone")
+    put(spool, 1)
+    left.write_text("monitor 1 something else")
+    put(spool, 2)
+    left.write_text("monitor 7 long ago")
+    os.utime(left, (1, 1))
+    put(spool, 3)
+    left.unlink()
+    put(spool, 4)
+    env = alert(5, CRM_alert_recipient=str(spool), CRM_alert_rsc="../vip")
+    assert agent.run(env) == 0
+    assert reasons(spool) == ["the address is gone", "", "", "", ""]
+
+
+def test_a_resource_agent_leaves_its_reason_where_the_alert_agent_looks(tmp_path: Path) -> None:
+    assert agent.REASON == runtime.REASON
+    host, path = FakeHost(tmp_path), tmp_path / runtime.REASON.format(resource="front").lstrip("/")
+    recurring = {"OCF_RESOURCE_INSTANCE": "front:1", "OCF_RESKEY_CRM_meta_interval": "1000"}
+    missing = {**recurring, "OCF_RESKEY_binary": "/none"}
+    assert runtime.invoke(haproxy.AGENT, "monitor", {**missing, "OCF_RESKEY_CRM_meta_interval": "0"}, host)[0] == 7
+    assert not path.exists(), "a probe says nothing of a failure"
+    code, reason = runtime.invoke(haproxy.AGENT, "monitor", missing, host)
+    assert code != 0
+    assert path.read_text() == f"monitor {code} {reason}"
+    path.unlink()
+    path.mkdir(parents=True)
+    assert runtime.invoke(haproxy.AGENT, "monitor", missing, host) == (code, reason), "it fails no otherwise"
 
 
 def test_events_are_sent_in_their_order_and_leave_when_they_were_taken(spool: Path, receiver: Receiver) -> None:

@@ -44,6 +44,8 @@ class Record(BaseModel):
     kind: Word
     node: Name = ""
     desc: Text = ""
+    reason: Text = ""
+    """What the agent said; of vimha's own agents alone."""
     task: Text = ""
     rc: Text = ""
     rsc: Name = ""
@@ -192,7 +194,8 @@ def _resource(record: Record, say: Speech, cluster: Cluster) -> Iterator[Event]:
     resource = record.resource
     about = f"service/{resource}" if resource in cluster.single else f"service/{resource}/{record.node}"
     here = f"service/{resource}/{record.node}"
-    what = f"{record.task} on {record.node}: {record.desc}", f"it exited {record.code}, {record.wanted} was expected"
+    how = f"it exited {record.code}, {record.wanted} was expected"
+    what = (f"{record.task} on {record.node}: {record.desc}", how, record.reason)
     watched = resource in cluster.watchers and record.task == "monitor"
     found = healthy(record)
     if found:
