@@ -231,7 +231,11 @@ def load(path: Path) -> Config:
     urls, token, ca_file = given.get("urls"), given.get("token"), given.get("ca_file", "")
     if not isinstance(urls, list) or not urls or not all(isinstance(url, str) and _is_url(url) for url in urls):
         raise ValueError(f"{path}: urls: expected a list of addresses such as https://10.0.0.10:8780")
-    if not isinstance(token, str) or not token.isprintable() or not token or not isinstance(ca_file, str):
+    if (
+        not isinstance(token, str)
+        or not (token and token.isascii() and token.isprintable())
+        or not isinstance(ca_file, str)
+    ):
         raise ValueError(f"{path}: token and ca_file: expected words")
     return Config(tuple(urls), token, ca_file)
 
@@ -239,7 +243,8 @@ def load(path: Path) -> Config:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 0) >= 0
+        host = (parts.hostname or "").encode("idna")
+        return parts.scheme in ("http", "https") and bool(host) and (parts.port or 0) >= 0 and text.isascii()
     except ValueError:
         return False
 
