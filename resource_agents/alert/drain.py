@@ -231,13 +231,14 @@ def load(path: Path) -> Config:
     urls, token, ca_file = given.get("urls"), given.get("token"), given.get("ca_file", "")
     if not isinstance(urls, list) or not urls or not all(isinstance(url, str) and _is_url(url) for url in urls):
         raise ValueError(f"{path}: urls: expected a list of addresses such as https://10.0.0.10:8780")
-    if (
-        not isinstance(token, str)
-        or not (token and token.isascii() and token.isprintable())
-        or not isinstance(ca_file, str)
-    ):
+    if not _is_word(token) or not isinstance(ca_file, str):
         raise ValueError(f"{path}: token and ca_file: expected words")
-    return Config(tuple(urls), token, ca_file)
+    return Config(tuple(urls), str(token), ca_file)
+
+
+def _is_word(token: object) -> bool:
+    """Whether it can stand in a header."""
+    return isinstance(token, str) and token.isascii() and token.isprintable() and token != ""
 
 
 def _is_url(text: str) -> bool:

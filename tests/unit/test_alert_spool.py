@@ -372,8 +372,11 @@ def test_a_configuration(tmp_path: Path) -> None:
     [('{"urls": ["https://a"], "token": "t"}', 0o640, "chmod 600"), ("[]", 0o600, "expected an object"),
      ('{"urls": [], "token": "t"}', 0o600, "urls"), ('{"urls": ["ftp://a"], "token": "t"}', 0o600, "urls"),
      ('{"urls": ["http://a:b"], "token": "t"}', 0o600, "urls"), ('{"urls": ["http://a"], "token": ""}', 0o600, "token"),
-     ('{"urls": ["http://a"], "token": "a\\nb"}', 0o600, "token"), ('{"urls": ["http://a"], "token": "\u00e9"}', 0o600, "token"),
-     ('{"urls": ["http://a..b"], "token": "t"}', 0o600, "urls"), ('{"urls": ["http://a/\u00e9"], "token": "t"}', 0o600, "urls"), ('{"url": "http://a"}', 0o600, "expected an object"),
+     ('{"urls": ["http://a"], "token": "a\\nb"}', 0o600, "token"),
+     ('{"urls": ["http://a"], "token": "\u00e9"}', 0o600, "token"),
+     ('{"urls": ["http://a..b"], "token": "t"}', 0o600, "urls"),
+     ('{"urls": ["http://a/\u00e9"], "token": "t"}', 0o600, "urls"),
+     ('{"url": "http://a"}', 0o600, "expected an object"),
      ("{", 0o600, "line 1")],
 )  # fmt: skip
 def test_a_bad_configuration_is_told(tmp_path: Path, text: str, mode: int, said: str) -> None:
