@@ -101,6 +101,12 @@ def test_its_files_are_for_its_user_alone(new_store: NewStore, tmp_path: Path) -
     assert "alarms.db" in modes
 
 
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://localhost/alarms", "sqlite://"])
+def test_an_address_of_no_store_is_told(url: str) -> None:
+    with pytest.raises(StoreError):
+        Store.open(url)
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file"):
         Store.open(f"sqlite:///{tmp_path}/none/alarms.db")

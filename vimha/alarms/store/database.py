@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, update
 from sqlalchemy.exc import (
+    ArgumentError,
     DBAPIError,
     IntegrityError,
     InterfaceError,
@@ -40,18 +41,25 @@ PATIENCE_S = 10.0
 ANSWER_S = 8.0
 """A query may take that long; less than a connection waits for its answer."""
 UNTIL = "until"
+FORMS = "Write sqlite:////path/to/alarms.db or mysql+pymysql://user@host/database."
 
 T = TypeVar("T")
 
 
 def engine(url: str, *, pool: int = 8) -> Engine:
-    """An engine for a SQLAlchemy URL: `sqlite:////path/file.db` or `mysql+pymysql://...`."""
-    parsed = make_url(url)
+    """An engine for a SQLAlchemy URL: `sqlite:////path/file.db` or `mysql+pymysql://...`; else StoreError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreError("the store's address is no URL", FORMS) from error
     if parsed.get_backend_name() == "sqlite":
         _own_file(parsed.database or "")
         made = create_engine(parsed, connect_args={"timeout": 5, "check_same_thread": False}, pool_size=pool)
         event.listen(made, "connect", _sqlite)
         return made
+    if parsed.get_backend_name() not in {"mysql", "mariadb"}:
+        raise StoreError(f"{parsed.get_backend_name()}: no store is made of that", FORMS)
+    parsed = parsed.set(drivername="mysql+pymysql")
     return create_engine(
         parsed, pool_size=pool, pool_pre_ping=True, pool_recycle=280, isolation_level="READ COMMITTED",
         connect_args={
