@@ -100,6 +100,7 @@ class Galera(Agent):
         Action("monitor", 5, interval=1, depth=0),
         Action("validate-all", 5),
     )
+    looks_s = 0.0
 
     def __init__(self, env: "Mapping[str, str]", action: str, deadline: Deadline, system: System) -> None:
         super().__init__(env, action, deadline, system)

@@ -93,6 +93,8 @@ class Agent:
     long = ""
     parameters: tuple[Parameter, ...] = ()
     actions: tuple[Action, ...] = ()
+    looks_s: float | None = None
+    """None: every monitor runs the agent. Else a process repeats it (ocf/standing.py), so often at most, in seconds."""
 
     def __init__(self, env: Mapping[str, str], action: str, deadline: Deadline, system: System) -> None:
         self.env = env

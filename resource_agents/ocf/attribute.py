@@ -6,8 +6,6 @@ heals by itself: a lost value would keep the VIPs off a healthy node. An update 
 nothing: the attribute daemon drops it.
 """
 
-import os
-
 from resource_agents.ocf.system import System
 
 UPDATER = "/usr/sbin/attrd_updater"
@@ -27,7 +25,7 @@ class Attribute:
         self._system = system
         self._name = name
         self._options = ["--private"] if private else []
-        self._parent = os.getppid() if parent is None else parent
+        self._parent = system.parent if parent is None else parent
         self._file = f"{FOLDER}/{name}.attribute"
 
     def published(self) -> str | None:

@@ -5,7 +5,8 @@ started, or the very argument vector that we start it with, in our own pid and n
 pid file, nor a reused pid, nor the same daemon in a container on this host is taken for it.
 """
 
-from _collections_abc import Sequence
+import os
+from _collections_abc import Callable, Sequence
 
 from resource_agents.ocf.agent import GENERIC, Deadline, OcfError
 from resource_agents.ocf.system import KILL, TERM, System
@@ -144,3 +145,18 @@ class Daemon:
             self._system.link(f"/proc/{process.pid}/ns/{kind}") == self._system.link(f"/proc/self/ns/{kind}")
             for kind in ("pid", "net")
         )
+
+
+def leave(work: Callable[[], None]) -> int:
+    """Fork a process that does `work` and lives on when this action ends; returns its pid."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            null = os.open(os.devnull, os.O_RDWR)
+            for number in (0, 1, 2):
+                os.dup2(null, number)
+            work()
+        finally:
+            os._exit(0)
+    return pid

@@ -43,12 +43,35 @@ def main(agent_class: type[Agent]) -> None:
         code = OK
         sys.stdout.write(xml(agent_class))
     else:
-        code, reason = invoke(agent_class, action, os.environ)
+        system = System()
+        system.name_process(agent_class.name)
+        code, reason = act(agent_class, action, os.environ, system)
         if reason:
             sys.stderr.write(f"{os.environ.get('OCF_EXIT_REASON_PREFIX', 'ocf-exit-reason:')}{reason}\n")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # taking the interpreter down in order costs a monitor 1 ms and gains it nothing
+
+
+def act(agent_class: type[Agent], action: str, env: Mapping[str, str], system: System) -> tuple[int, str]:
+    """`invoke`, with the standing looks: a start or stop ends them first, a monitor that ended well begins them."""
+    if agent_class.looks_s is None or action not in ("start", "stop", "monitor"):
+        return invoke(agent_class, action, env, system)
+    from resource_agents.ocf import standing
+
+    if action != "monitor":
+        standing.end(env, system)
+        return invoke(agent_class, action, env, system)
+    begun = system.monotonic()
+    code, reason = invoke(agent_class, action, env, system)
+    every_s = standing.period(env, agent_class.looks_s)
+    if every_s and code == OK:
+        env = dict(env)
+        try:
+            standing.begin(env, system, every_s, begun, lambda: invoke(agent_class, action, env, system)[0])
+        except OSError:
+            return code, reason  # /run is full: the next monitor looks itself, as this one did
+    return code, reason
 
 
 def invoke(

@@ -45,6 +45,7 @@ class Service(Agent):
 
     grace_s = 1.0
     """How long the daemon may take to end by itself; a failover waits for it."""
+    looks_s = 0.0
     health_parameter = "health"
     health_path = "/health"
 

@@ -28,6 +28,8 @@ class System:
 
     def __init__(self, root: str = "") -> None:
         self.root = root
+        self.parent = os.getppid()
+        """Who asks: Pacemaker's executor, also in a process that the action leaves behind."""
 
     monotonic = staticmethod(time.monotonic)
     sleep = staticmethod(time.sleep)
@@ -179,6 +181,14 @@ class System:
         if user:
             entry = pwd.getpwnam(user)
             os.chown(self.root + path, entry.pw_uid, entry.pw_gid)
+
+    def name_process(self, name: str) -> None:
+        """Have this process listed by `name`, where that can be."""
+        try:
+            with open("/proc/self/comm", "wb", buffering=0) as file:
+                file.write(name.encode())
+        except OSError:
+            return
 
     def node_name(self) -> str:
         """This host's name, as uname -n tells it; Pacemaker's own name for it unless one is configured."""

@@ -12,6 +12,9 @@ from pathlib import Path
 from vimha.process import run
 from vimha.render import agents
 
+SELDOM_MS = 60_000
+"""A monitor that runs so seldom has no standing looks: each call looks anew, with the parameters of that call."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -30,7 +33,7 @@ class Resource:
         self.parameters = parameters
         self.prefix = prefix
 
-    def __call__(self, action: str, *, interval_ms: int = 1000, timeout_ms: int = 5000, **changed: str) -> Answer:
+    def __call__(self, action: str, *, interval_ms: int = SELDOM_MS, timeout_ms: int = 5000, **changed: str) -> Answer:
         """Run `action` with the parameters, some of them `changed`."""
         env = {f"OCF_RESKEY_{name}": value for name, value in {**self.parameters, **changed}.items()}
         env |= {

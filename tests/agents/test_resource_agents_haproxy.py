@@ -4,11 +4,15 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ocf_calls import Resource, free_port, kill, processes, wait_until
+
+from resource_agents.ocf.process import parse_stat
+from resource_agents.ocf.standing import SLACK_S
 
 pytestmark = [pytest.mark.agents, pytest.mark.usefixtures("installed")]
 
@@ -85,6 +89,40 @@ def test_frozen_is_failed_at_once_and_stops_at_once(haproxy: Resource) -> None:
     assert stopped.code == 0
     assert stopped.took_s < 0.5
     assert running(haproxy) == []
+
+
+VERDICT = Path("/run/vimha/standing/test-haproxy")
+INTERVAL_MS = 250
+BUSY_S = 0.5
+"""What a busy host may take for the look that follows."""
+
+
+def test_a_verdict_answers_until_haproxy_is_stopped(haproxy: Resource) -> None:
+    haproxy("start")
+    assert haproxy("monitor", interval_ms=INTERVAL_MS).code == 0
+    looks = int(VERDICT.read_text().split()[1])
+    asked = VERDICT.with_name("test-haproxy:asked")
+    before = asked.stat().st_mtime_ns
+    wait_until(lambda: haproxy("monitor", interval_ms=INTERVAL_MS).code == 0 and asked.stat().st_mtime_ns > before)
+    assert haproxy.probe() == 0
+    assert haproxy("stop").code == 0
+    assert not VERDICT.exists()
+    assert not asked.exists()
+    assert parse_stat(Path(f"/proc/{looks}/stat").read_text() if Path(f"/proc/{looks}").exists() else "") is None
+    assert haproxy("monitor", interval_ms=INTERVAL_MS).code == 7
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, 7), (signal.SIGSTOP, 1)])
+def test_a_verdict_hides_a_failure_for_an_interval_at_most(haproxy: Resource, number: int, code: int) -> None:
+    haproxy("start")
+    assert haproxy("monitor", interval_ms=INTERVAL_MS).code == 0
+    os.kill(haproxy.pid, number)
+    begun = time.monotonic()
+    wait_until(lambda: haproxy("monitor", interval_ms=INTERVAL_MS).code)
+    seen_s = time.monotonic() - begun
+    assert haproxy("monitor", interval_ms=INTERVAL_MS).code == code
+    assert seen_s < INTERVAL_MS / 1000 + SLACK_S + BUSY_S
+    assert not VERDICT.exists()
 
 
 def test_hung_is_failed_within_the_monitors_time(haproxy: Resource) -> None:

@@ -8,9 +8,10 @@ reports/bench-idle.json. Exit 1 when a bar is missed, or when too few monitors r
 
 An agent is a child of pacemaker-execd or, for fencing, of pacemaker-fenced; either waits for its children, so its
 cumulative children's CPU (proc(5), cutime and cstime) grows by all that an agent used, and by nothing of a daemon that
-an agent left behind. The kernel's taskstats tell the same per agent, with counts and exit codes: the column `by exit`
-is their sum, about a tenth lower, for they are told before the kernel takes the process's memory apart. What the
-daemons spend on answering monitors is theirs, and part of the node's column alone.
+an agent left behind. Such a helper, a standing look too, is measured by itself; one that ends meanwhile is told as
+wrong, for nobody knows what it used. The kernel's taskstats tell the same per agent, with counts and exit codes: the
+column `by exit` is their sum, about a tenth lower, for they are told before the kernel takes the process's memory
+apart. What the daemons spend on answering monitors is theirs, and part of the node's column alone.
 """
 
 import argparse
@@ -77,6 +78,8 @@ class NodeFigures:
     helpers: dict[str, float]
     whole: float
     runs: dict[str, Runs]
+    ended: list[str]
+    """Helpers that ended meanwhile."""
 
     @property
     def own(self) -> float:
@@ -208,7 +211,8 @@ def figures(node: str, before: Used, after: Used, share: float, runs: dict[str, 
     for helper, spent in after.helpers.items():
         helpers[helper_name(helper[1])] += share * (spent - before.helpers.get(helper, 0.0))
     agents, whole = share * (after.agents - before.agents), share * (after.node - before.node)
-    return NodeFigures(node, agents, dict(helpers), whole, dict(runs))
+    ended = [helper_name(helper[1]) for helper in before.helpers if helper not in after.helpers]
+    return NodeFigures(node, agents, dict(helpers), whole, dict(runs), ended)
 
 
 def complaints(found: list[NodeFigures], seconds: float) -> Iterator[str]:
@@ -216,6 +220,8 @@ def complaints(found: list[NodeFigures], seconds: float) -> Iterator[str]:
     for each in found:
         if each.own >= BAR_PERCENT:
             yield f"{each.node}: agents and helpers use {each.own:.2f} % of a core, the bar is {BAR_PERCENT:g} %"
+        if each.ended:
+            yield f"{each.node}: helpers ended, and what they used is not counted: {', '.join(each.ended)}"
         for name, runs in each.runs.items():
             if runs.count < TRIED * runs.expected - 1:
                 yield f"{each.node}: {name} ran {runs.count} times in {seconds:g} s, expected {runs.expected:.0f}"

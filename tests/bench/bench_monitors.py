@@ -68,9 +68,9 @@ def cpu_ms(argv: list[str], env: dict[str, str]) -> tuple[float, int]:
 
 
 def environment(**parameters: str) -> dict[str, str]:
-    """What Pacemaker would set for a recurring monitor."""
+    """What Pacemaker would set for a monitor that runs too seldom for standing looks: the agent looks itself."""
     given = {f"OCF_RESKEY_{name}": value for name, value in parameters.items()}
-    meta = {"OCF_RESKEY_CRM_meta_interval": "1000", "OCF_RESKEY_CRM_meta_timeout": "5000"}
+    meta = {"OCF_RESKEY_CRM_meta_interval": "60000", "OCF_RESKEY_CRM_meta_timeout": "5000"}
     return {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "OCF_ROOT": "/usr/lib/ocf", "OCF_RA_VERSION_MAJOR": "1",
         "OCF_RA_VERSION_MINOR": "1", "OCF_RESOURCE_INSTANCE": "bench", **meta, **given,
@@ -80,9 +80,7 @@ def environment(**parameters: str) -> dict[str, str]:
 def launcher(folder: Path, name: str) -> str:
     """A launcher of agent `name` for the installation under `folder`."""
     agent = agents.find(name)
-    library = folder / "usr/lib/vimha"
-    text = agents.OCF_LAUNCHER.format(python=agents.PYTHON, library=library, name=name, module=agent.module)
-    return script(folder / name, text)
+    return script(folder / name, agents.launcher(agent, folder / "usr/lib/vimha"))
 
 
 def script(path: Path, text: str) -> str:
@@ -128,6 +126,17 @@ def haproxy(folder: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
 
 
 @contextmanager
+def door(folder: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The same, answered from a standing look's verdict; what that looks cost is in bench_idle.py."""
+    own = folder / "door"
+    own.mkdir()
+    (own / "usr").symlink_to(folder / "usr")
+    with haproxy(own) as (argv, env):
+        yield argv, env | {"OCF_RESKEY_CRM_meta_interval": "1000", "OCF_RESOURCE_INSTANCE": "bench-door"}
+        cpu_ms([argv[0], "stop"], env | {"OCF_RESOURCE_INSTANCE": "bench-door"})
+
+
+@contextmanager
 def glance(folder: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
     """The glance-api agent beside a small HTTP server; a sleeping process stands for the daemon."""
     server = HTTPServer(("127.0.0.1", 0), Healthcheck)
@@ -164,7 +173,7 @@ def measure(rounds: int) -> list[Cost]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vimha-bench-")))
         agents.install(folder)
-        subjects = {make.__name__: stack.enter_context(make(folder)) for make in (haproxy, glance, bond)}
+        subjects = {make.__name__: stack.enter_context(make(folder)) for make in (haproxy, door, glance, bond)}
         subjects["IPaddr2"] = ([SHELL_AGENT, "monitor"], environment(ip="127.0.0.1", nic="lo", cidr_netmask="8"))
         taken: dict[str, list[float]] = {name: [] for name in subjects}
         for _ in range(rounds):

@@ -40,7 +40,7 @@ def test_launchers_and_bytecode_are_there(root: Path) -> None:
     for agent in agents.agents():
         launcher = root / agent.launcher.relative_to("/")
         assert launcher.stat().st_mode & 0o777 == 0o755
-        assert launcher.read_text().startswith("#!/usr/bin/python3 -IS\n")
+        assert launcher.read_text().startswith("#!/bin/sh\n" if agent.kind == "ocf" else "#!/usr/bin/python3 -IS\n")
         module = root / "usr/lib/vimha" / agent.module.replace(".", "/")
         assert list((module.parent / "__pycache__").glob(f"{module.name}.*.pyc"))
     assert (root / "usr/lib/vimha/resource_agents/ocf").stat().st_mode & 0o777 == 0o755

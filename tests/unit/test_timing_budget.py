@@ -129,7 +129,7 @@ def test_without_a_bond_a_port_moves_the_vip_and_a_plane_is_lost() -> None:
 
 def test_ports_are_looked_at_as_often_as_somebody_waits_for_it() -> None:
     """A bond covers a lost port by itself; without one the VIPs wait for the monitor."""
-    assert solve(site()).ports.interval == 4 * solve(site(bond=None)).ports.interval
+    assert solve(site()).ports.interval == 8 * solve(site(bond=None)).ports.interval
     assert solve(site(timings={"monitor_interval": "700ms"})).ports.interval == 700
 
 

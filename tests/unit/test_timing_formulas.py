@@ -60,8 +60,9 @@ def test_checks_of_a_frozen_backend_run_into_their_timeout_each() -> None:
 
 def test_a_monitor_sees_a_crash_after_its_interval_and_a_hang_after_its_timeout() -> None:
     operations = Operations(interval=500, monitor_timeout=2000, start_timeout=1, stop_timeout=1)
-    assert formulas.monitor_crash(operations, 15) == 515
-    assert formulas.monitor_hang(operations) == 2500
+    assert formulas.monitor_crash(operations, 15) == 1015, "a verdict is as old as an interval"
+    assert formulas.monitor_crash(operations, 15, least=600) == 1115
+    assert formulas.monitor_hang(operations) == 3100, "the verdict of a look that hangs expires 0.1 s late"
 
 
 def test_a_bond_sees_lost_carrier_in_one_period_and_silence_in_three() -> None:

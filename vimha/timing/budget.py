@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from vimha.site.model import Policy, Role, Scale, Site
 from vimha.timing import figures, formulas, members
-from vimha.timing.figures import Figure
+from vimha.timing.figures import Figure, monitored
 from vimha.timing.model import Budget, FaultClass, Operations, Term, Timings
 
 Terms = tuple[Term, ...]
@@ -221,20 +221,15 @@ def _slowest(name: str, what: str, found: dict[str, Terms]) -> FaultClass:
 
 
 def _look(operations: Operations) -> Terms:
-    """A monitor finds the failure: its interval, then its run."""
-    interval = Figure(operations.interval / 2, operations.interval, "Pacemaker counts from the last monitor's end")
-    return (
-        interval.term("monitor interval", knob="timings.monitor_interval"),
-        figures.MONITOR_RUN.term("monitor"),
-    )
+    """A monitor finds the failure: the last look's verdict, the interval, then its run."""
+    return (*monitored(operations), figures.MONITOR_RUN.term("monitor"))
 
 
 def _cut_off(operations: Operations) -> Terms:
     """A monitor runs into its timeout."""
-    interval = Figure(operations.interval / 2, operations.interval, "Pacemaker counts from the last monitor's end")
     timeout = operations.monitor_timeout
     return (
-        interval.term("monitor interval", knob="timings.monitor_interval"),
+        *monitored(operations, slack=formulas.VERDICT_SLACK),
         Figure(timeout, timeout, "the monitor's operation timeout").term(
             "monitor timeout", knob="timings.monitor_timeout"
         ),
@@ -245,11 +240,8 @@ def port_loss(shape: Shape, timings: Timings) -> Terms:
     """A port loses its carrier: the bond switches, or without one the VIPs leave the node."""
     if shape.bonded:
         return (*bond_switch(shape), figures.CLIENT.term("client"))
-    interval = Figure(
-        timings.ports.interval / 2, timings.ports.interval, "Pacemaker counts from the last monitor's end"
-    )
     return (
-        interval.term("ports monitor interval", knob="timings.monitor_interval"),
+        *monitored(timings.ports),
         figures.MONITOR_RUN.term("ports monitor"),
         figures.ATTRIBUTE.term("ports attribute"),
         *_switchover(shape),

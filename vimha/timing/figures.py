@@ -6,7 +6,8 @@ Invariant: a figure's worst case is at least what was measured; what nobody has 
 
 from dataclasses import dataclass, replace
 
-from vimha.timing.model import Term
+from vimha.timing import formulas
+from vimha.timing.model import Operations, Term
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ QUEUE_ELECTION = Figure(
     " new leader are disconnected in it (resource_agents/amqp/stranded.py)",
 )  # fmt: skip
 FROZEN_KILLED = estimate(50, 300, "SIGKILL, and the kernel resets its connections")
-MONITOR_RUN = Figure(15, 50, "an agent's monitor: 15 ms of CPU at most; worst: a loaded node")
+MONITOR_RUN = Figure(15, 50, "an agent's monitor that looks itself: 15 ms of CPU at most; worst: a loaded node")
 VIP_MONITOR_RUN = Figure(45, 100, "IPaddr2's shell monitor: 44-63 ms")
 CHECK_RUN = Figure(5, 11, "GET /healthcheck: 1-11 ms")
 PORT_SWITCH = Figure(
@@ -67,6 +68,18 @@ PORT_SWITCH = Figure(
 )  # fmt: skip
 CLIENT = Figure(10, 50, "a client that opens a new connection every 20 ms; a lost SYN is sent again after 1 s")
 REPAIR = Figure(3_600_000, 3_600_000, "nothing moves an address to another plane: lasts until repaired, counted as 1 h")
+
+
+def monitored(operations: Operations, *, least: int = 0, slack: int = 0) -> tuple[Term, Term]:
+    """How long a monitor's last good answer counts: the verdict that it came from, then Pacemaker's interval."""
+    every = formulas.looks(operations, least)
+    verdict = Figure(
+        every / 2, every + slack, "resource_agents/ocf/standing.py: a verdict holds until the next look, one that hangs"
+        f" {formulas.VERDICT_SLACK} ms longer",
+    )  # fmt: skip
+    interval = Figure(operations.interval / 2, operations.interval, "Pacemaker counts from the last monitor's end")
+    knob = "timings.monitor_interval"
+    return verdict.term("monitor's verdict", knob=knob), interval.term("monitor interval", knob=knob)
 
 
 def fence_off(worst: int) -> Figure:

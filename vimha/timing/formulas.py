@@ -20,6 +20,8 @@ KNET_THREADS_TIMERES): the last answer is up to a tick old when it is looked at.
 KNET_BACKOFF_S = 9
 """A link that has just come up is judged by ten times its ping timeout, one less every second (libknet,
 KNET_LINK_PONG_TIMEOUT_BACKOFF): a timeout that is too short shows only now."""
+VERDICT_SLACK = 100
+"""How much later than the next look a verdict expires (resource_agents/ocf/standing.py, SLACK_S)."""
 ARP_MISSES = 2
 """The bonding driver takes a port down after this many silent arp_intervals (arp_missed_max, bonding.rst)."""
 
@@ -70,16 +72,25 @@ def knet_link_dead(ping_timeout: int) -> int:
     return ping_timeout + KNET_TICK
 
 
-def monitor_crash(operations: Operations, runtime: int) -> int:
-    """From a process's death to a failed monitor, at worst: it dies right after a look, and Pacemaker counts the
-    interval from the last look's end.
+def looks(operations: Operations, least: int = 0) -> int:
+    """How often an agent with standing looks looks at its service (resource_agents/ocf/standing.py): as often as
+    Pacemaker asks, but every `least` at most.
     """
-    return operations.interval + runtime
+    return max(operations.interval, least)
 
 
-def monitor_hang(operations: Operations) -> int:
-    """From a process's standstill to a failed monitor, at worst: the next look is cut off at its timeout."""
-    return operations.interval + operations.monitor_timeout
+def monitor_crash(operations: Operations, runtime: int, least: int = 0) -> int:
+    """From a process's death to a failed monitor, at worst: it dies right after a look, Pacemaker asks right before the
+    next one, and once more an interval after that.
+    """
+    return looks(operations, least) + operations.interval + runtime
+
+
+def monitor_hang(operations: Operations, least: int = 0) -> int:
+    """From a process's standstill to a failed monitor, at worst: as after a crash, but the next look never ends, so the
+    last one's verdict holds until it expires; then the monitor's own look is cut off at its timeout.
+    """
+    return looks(operations, least) + VERDICT_SLACK + operations.interval + operations.monitor_timeout
 
 
 def checks_crash(checks: Checks) -> int:

@@ -7,12 +7,14 @@ costs a client of theirs what it costs every client, and only the loss of a proc
 """
 
 from vimha.timing import figures, formulas
-from vimha.timing.figures import Figure
+from vimha.timing.figures import Figure, monitored
 from vimha.timing.model import Term, Timings
 
 Terms = tuple[Term, ...]
 ANSWER_AGE = 50
 """How old, in milliseconds, the health endpoint's answer may be (resource_agents/endpoint)."""
+HANDSHAKES = 500
+"""The broker's agent looks no more often, in milliseconds (resource_agents/rabbitmq.py, looks_s)."""
 DATABASE, MESSAGING = "the database's writer", "the broker in use"
 
 
@@ -41,10 +43,9 @@ def messaging_crash(timings: Timings) -> Terms:
 def messaging_hang(timings: Timings) -> Terms:
     """The broker stands still: its peers notice when Pacemaker, whose monitor ran into its timeout, has killed it."""
     operations = timings.messaging
-    interval = Figure(operations.interval / 2, operations.interval, "Pacemaker counts from the last monitor's end")
     timeout = Figure(operations.monitor_timeout, operations.monitor_timeout, "the monitor's operation timeout")
     return (
-        interval.term("monitor interval"),
+        *monitored(operations, least=HANDSHAKES, slack=formulas.VERDICT_SLACK),
         timeout.term("monitor timeout"),
         figures.TRANSITION.term("transition"),
         figures.FROZEN_KILLED.term("frozen broker killed"),

@@ -197,8 +197,8 @@ def _timeouts(timings: Timings) -> list[Finding]:
         ))  # fmt: skip
     if timings.haproxy.interval < THIN * MONITOR_RUN.typical / 2:
         findings.append(BUSY_MONITOR.finding(
-            "timings.monitor_interval", f"every {timings.haproxy.interval} ms a monitor of {MONITOR_RUN.typical:g} ms:"
-            f" {100 * MONITOR_RUN.typical / timings.haproxy.interval:.0f} % of a core for each resource",
+            "timings.monitor_interval", f"every {timings.haproxy.interval} ms a process is started for each resource,"
+            f" of {MONITOR_RUN.typical:g} ms for one that is not well",
         ))  # fmt: skip
     longest = max(
         max(each.start_timeout, each.stop_timeout, each.monitor_timeout)

@@ -9,8 +9,9 @@ objective. `check` says whether the objective is met. Values that the operator p
 Why the ladders end where they do: each last step is the smallest that still tolerates what a healthy but busy node
 does. token: 300 ms leaves corosync 150 ms unscheduled (its pause detection), more than SCHED_RR needs on a host that
 is not overcommitted; 150 ms was seen to flap. It never exceeds corosync's own default of 3000. Timeouts: ten times
-the measured run time of what they bound. Intervals do not cause false alarms, they cost CPU: a monitor of 15 ms every
-500 ms is 3 % of a core. So those that a failover waits for run that often, all others as seldom as a restart may wait.
+the measured run time of what they bound. Intervals do not cause false alarms, they cost CPU: a monitor that is answered
+by a standing look's verdict takes 1 ms, IPaddr2's 40 ms. A verdict may be as old as the interval is long, so a failure
+is known two intervals later at worst. Those that a failover waits for are short, all others as a restart may wait.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,13 +26,13 @@ from vimha.timing.model import Checks, Operations, Term, Timings, Wsrep
 
 TOKENS = (3000, 2500, 2000, 1600, 1250, 1000, 800, 650, 500, 400, 300)
 """Steps of about a quarter, in milliseconds: finer differences say nothing about stability."""
-MONITORS = ((500, 3000), (500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 500), (100, 500))
+MONITORS = ((250, 2900), (250, 1900), (250, 1400), (250, 900), (250, 650), (250, 500), (100, 500))
 """Interval and timeout of the monitors that a failover waits for."""
 CHECKS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 500), (250, 250), (100, 150))
 """inter and timeout of haproxy's checks."""
-BROKERS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500))
+BROKERS = ((500, 2000), (500, 1700), (500, 1400), (500, 1000), (500, 750), (500, 500))
 """Interval and timeout of the broker's monitor: nothing but it tells the others that a broker stands still."""
-PORTS = (500, 250, 100)
+PORTS = (250, 125, 50)
 """Interval of the ports monitor where no bond covers a lost port."""
 RESERVE = 0.2
 """The share of the objective that the solver leaves unspent where it can."""
@@ -68,7 +69,7 @@ def hastiest(site: Site) -> Timings:
 
 def _solve(shape: Shape, services: int, pinned: Pinned, objective_s: float) -> Timings:
     target_s = objective_s * (1 - RESERVE)
-    timings = _calmest(shape, services, pinned)
+    timings = _calmest(shape, services, pinned, objective_s)
     if not shape.bonded:
         timings = _first_fit(
             (_with_ports(timings, interval) for interval in _steps(PORTS, pinned.monitor_interval)),
@@ -123,7 +124,7 @@ def _components_fit(shape: Shape, timings: Timings, target_s: float, *, masked: 
     return all(_worst(terms) <= target_s for name, terms in found if name in wanted)
 
 
-def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
+def _calmest(shape: Shape, services: int, pinned: Pinned, objective_s: float) -> Timings:
     """Every ladder's first step, and what no ladder decides.
 
     Pacemaker's own timeouts of starts and stops bound a second fault, not a failover; they follow what the agents'
@@ -139,8 +140,10 @@ def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
         consensus=0,
         link_ping=formulas.KNET_TICK,
         link_timeout=LINK_TIMEOUT,
-        vip=Operations(1000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
-        haproxy=Operations(500, PATIENT, 20_000, 20_000),
+        vip=Operations(
+            pinned.monitor_interval or _vip_interval(objective_s), pinned.monitor_timeout or PATIENT, 20_000, 20_000
+        ),
+        haproxy=Operations(MONITORS[0][0], PATIENT, 20_000, 20_000),
         api=Operations(pinned.monitor_interval or masked, pinned.monitor_timeout or PATIENT, 60_000, 30_000),
         ports=Operations(pinned.monitor_interval or 2000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
         database=Operations(2000, 2000, MEMBER_START, MEMBER_STOP),
@@ -158,6 +161,13 @@ def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
     return _with_monitors(timings, shape, pinned, *MONITORS[0])
 
 
+def _vip_interval(objective_s: float) -> int:
+    """IPaddr2 is a shell agent of 40 ms, and finds only an address that somebody removed: as seldom as the objective
+    leaves the second in which the VIP is back.
+    """
+    return round(1000 * min(max(objective_s - 1, 1), 10))
+
+
 def _with_ports(timings: Timings, interval: int) -> Timings:
     return replace(timings, ports=replace(timings.ports, interval=interval))
 
@@ -170,16 +180,13 @@ def _with_checks(timings: Timings, pinned: Pinned, inter: int, timeout: int) -> 
 
 
 def _with_monitors(timings: Timings, shape: Shape, pinned: Pinned, interval: int, timeout: int) -> Timings:
-    """The monitors that a failover waits for. The VIP's is a shell agent that costs three times the CPU of ours and
-    finds only an address that somebody removed, so it runs a quarter as often.
-    """
+    """The monitors that a failover waits for."""
     interval, timeout = pinned.monitor_interval or interval, pinned.monitor_timeout or timeout
     awaited = replace(timings.haproxy, interval=interval, monitor_timeout=timeout)
-    vip = replace(timings.vip, interval=pinned.monitor_interval or interval * 4)
     if not shape.active_standby:
-        return replace(timings, haproxy=awaited, vip=vip)
+        return replace(timings, haproxy=awaited)
     api = replace(timings.api, interval=interval, monitor_timeout=timeout)
-    return replace(timings, haproxy=awaited, vip=vip, api=api)
+    return replace(timings, haproxy=awaited, api=api)
 
 
 def _with_token(timings: Timings, shape: Shape, pinned: Pinned, token: int) -> Timings:

@@ -44,7 +44,7 @@ def remove_bond(guest: Guest, name: str) -> None:
 
 
 def act(guest: Guest, action: str, **parameters: str) -> tuple[int, str]:
-    env = {"CRM_meta_interval": "1000", "CRM_meta_timeout": "20000", **parameters}
+    env = {"CRM_meta_interval": "60000", "CRM_meta_timeout": "20000", **parameters}
     said = guest.sh(" ".join(f"OCF_RESKEY_{name}='{value}'" for name, value in env.items()) + f" {AGENT} {action}")
     return said.code, said.text.strip().removeprefix("ocf-exit-reason:")
 
