@@ -22,6 +22,13 @@ NOT_RUNNING = 7
 DEGRADED = 190
 
 
+def recurring(env: Mapping[str, str]) -> bool:
+    """Whether the action is one of a series. Pacemaker leaves the interval of a probe out (2.1.5, seen), which means 0
+    (ocf-shellfuncs says so too).
+    """
+    return env.get("OCF_RESKEY_CRM_meta_interval", "") not in ("", "0")
+
+
 class OcfError(Exception):
     """An action's end other than success: the OCF exit code and the reason that an operator reads."""
 
@@ -108,7 +115,7 @@ class Agent:
     @property
     def probe(self) -> bool:
         """True for Pacemaker's question "does it run here?", which must not fail for what is merely absent."""
-        return self.action == "monitor" and self.env.get("OCF_RESKEY_CRM_meta_interval") == "0"
+        return self.action == "monitor" and not recurring(self.env)
 
     @property
     def level(self) -> int:

@@ -23,6 +23,7 @@ from resource_agents.ocf.agent import (
     Agent,
     Deadline,
     OcfError,
+    recurring,
 )
 from resource_agents.ocf.system import System
 
@@ -123,7 +124,7 @@ def invalid_environment(code: int, action: str, env: Mapping[str, str]) -> int:
     if action == "stop":
         return OK
     if action == "monitor":
-        return NOT_RUNNING if env.get("OCF_RESKEY_CRM_meta_interval") == "0" else GENERIC
+        return GENERIC if recurring(env) else NOT_RUNNING
     return code
 
 

@@ -41,12 +41,13 @@ def host(tmp_path: Path) -> FakeHost:
 @pytest.mark.parametrize("code", [agent.ARGS, agent.PERM, agent.INSTALLED, agent.CONFIGURED])
 @pytest.mark.parametrize(
     ("action", "interval", "expected"),
-    [("stop", "0", 0), ("monitor", "0", 7), ("monitor", "1000", 1), ("start", "0", None), ("validate-all", "0", None)],
-)
+    [("stop", "0", 0), ("monitor", "0", 7), ("monitor", None, 7), ("monitor", "1000", 1), ("start", "0", None),
+     ("validate-all", "0", None)],
+)  # fmt: skip
 def test_where_the_service_cannot_exist(
-    host: FakeHost, code: int, action: str, interval: str, expected: int | None
+    host: FakeHost, code: int, action: str, interval: str | None, expected: int | None
 ) -> None:
-    env = {"OCF_RESKEY_fail": str(code), "OCF_RESKEY_CRM_meta_interval": interval}
+    env = {"OCF_RESKEY_fail": str(code)} | ({"OCF_RESKEY_CRM_meta_interval": interval} if interval else {})
     assert invoke(host, action, **env) == (code if expected is None else expected, "because of this")
 
 
