@@ -3,9 +3,11 @@
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,6 +46,8 @@ class Keystone:
         )
         self._environment = {"PATH": os.environ["PATH"], "OS_KEYSTONE_CONFIG_DIR": str(self.folder)}
         self._manage("fernet_setup", "--keystone-user", "root", "--keystone-group", "root")
+        with closing(sqlite3.connect(self.folder / "keystone.db")) as database:
+            database.execute("PRAGMA journal_mode=WAL")  # else one of Keystone's readers locks its own writers out
         self._manage("db_sync")
         self._manage("bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-public-url", self.url)
         argv = ["/usr/bin/python3", "-c", SERVER, self.url.split(":")[2].partition("/")[0]]
@@ -88,6 +92,12 @@ class Keystone:
         roles = {each["name"]: each["id"] for each in self._asked("GET", "/roles")["roles"]}
         user = self._asked("POST", "/users", {"user": {"name": name, "password": PASSWORD}})["user"]["id"]
         self._asked("PUT", f"/projects/{project}/users/{user}/roles/{roles[role]}")
+
+    def endpoint(self, service_type: str, url: str) -> None:
+        """Put a service into the catalogue."""
+        made = self._asked("POST", "/services", {"service": {"type": service_type, "name": service_type}})["service"]
+        place = {"service_id": made["id"], "interface": "public", "url": url}
+        self._asked("POST", "/endpoints", {"endpoint": place})
 
     def _asked(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         sent = {"X-Auth-Token": self.admin, **(headers or {})}

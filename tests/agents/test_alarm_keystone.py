@@ -1,11 +1,15 @@
 """Tokens of a real Keystone let in who has a role here: confirmed, cached for a while, revoked, and when it is away."""
 
+import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from alarm_service import event, service, settings, until
+from alarm_service import event, raised, served, service, settings, until
 from keystone_alone import PASSWORD, Keystone
 from starlette.testclient import TestClient
 
@@ -82,3 +86,25 @@ def test_wrong_credentials_of_the_service_say_so(client: TestClient, keystone: K
     with service(chosen) as other:
         answer = other.get(ALARMS, headers={"X-Auth-Token": keystone.token("watcher", "admin")})
         assert (answer.status_code, "Keystone" in answer.json()["detail"]) == (503, True)
+
+
+def test_openstack_finds_the_service_in_the_catalogue(keystone: Keystone, chosen: Settings) -> None:
+    with service(chosen) as client:
+        client.headers["X-Auth-Token"] = keystone.token("admin", "admin")
+        alarm_id = raised(client)
+    with served(chosen) as port:
+        keystone.endpoint("vim-alarm", f"http://127.0.0.1:{port}")
+        (row,) = json.loads(openstack(keystone, "watcher", "list", "-f", "json").stdout)
+        assert row["ID"] == alarm_id
+        assert "watcher is a reader" in openstack(keystone, "watcher", "clear", alarm_id).stderr
+        assert openstack(keystone, "admin", "clear", alarm_id).returncode == 0
+
+
+def openstack(keystone: Keystone, user: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("OS_")},
+        "OS_AUTH_URL": keystone.url, "OS_USERNAME": user, "OS_PASSWORD": PASSWORD, "OS_PROJECT_NAME": "admin",
+        "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default",
+    }  # fmt: skip
+    argv = [Path(sys.executable).with_name("openstack"), "vim", "alarm", *words]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)

@@ -6,14 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from alarm_service import OPERATOR, event, receiver, served, settings
+from alarm_service import EXPIRED, OPERATOR, event, receiver, served, settings
+from keystoneauth1.session import Session
 
 from vimha.alarms.client.access import Access
 from vimha.alarms.client.client import Client
 from vimha.lab.bmc.tls import KeyPair, make_ca, make_certificate
+from vimha_cli.osc.plugin import SessionToken, trust
 
 Openstack = Callable[..., tuple[int, str, str]]
 
@@ -92,6 +94,25 @@ def test_who_asks_and_whom_to_trust_is_what_openstack_was_told(openstack: Openst
     assert (code, said) == (1, "a valid token, password or client certificate is needed\n")
     code, _, said = openstack("vim", "alarm", "list", OS_CACERT="")
     assert code == 1 and "cannot be trusted" in said
+
+
+class FakeSession(Session):
+    """Has a token that has expired, and another one once it is told so."""
+
+    tokens: ClassVar = [OPERATOR, EXPIRED]
+
+    def get_token(self, auth: Any = None) -> str:
+        return self.tokens[-1]
+
+    def invalidate(self, auth: Any = None) -> bool:
+        return bool(self.tokens.pop())
+
+
+def test_a_token_that_expired_is_replaced(place: tuple[str, KeyPair]) -> None:
+    session = FakeSession(verify=str(place[1].certificate))
+    with Client(place[0], SessionToken(session), trust(session)) as client:
+        assert list(client.alarms()) == []
+    assert session.tokens == [OPERATOR]
 
 
 def test_an_endpoint_is_named_when_there_is_no_catalogue(openstack: Openstack, place: tuple[str, KeyPair]) -> None:
