@@ -1,6 +1,7 @@
 """From Pacemaker's alert to the alarm list: agent, spool, drain and service together."""
 
 import json
+import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,27 @@ def test_a_spool_that_is_sent_twice_counts_once(tmp_path: Path) -> None:
         drain(spool, port).work()
         (alarm,) = asked(port, "alarms").values()
         assert alarm["eventCount"] == 5
+    assert [path.name for path in spool.iterdir()] == [agent.LOST]
+
+
+def test_over_tls_the_service_must_be_who_it_says(tmp_path: Path) -> None:
+    """A service whose certificate the drain's authority did not sign gets no token, and no event."""
+    certificate, key, others = (str(tmp_path / name) for name in ("s.pem", "s.key", "o.pem"))
+    for made in ((certificate, key), (others, str(tmp_path / "o.key"))):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+             "2", "-subj", "/CN=alarms", "-addext", "subjectAltName=IP:127.0.0.1", "-out", made[0], "-keyout", made[1]],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    spool = tmp_path / "spool"
+    vip(spool, 1, "c1", "monitor", rc="7")
+    chosen = settings(tmp_path, listen={"certificate": certificate, "key": key})
+    with served(chosen) as port:
+        urls = (f"https://127.0.0.1:{port}",)
+        assert Drain(spool, Service(Config(urls, OPERATOR, others), "c1").post).work() == RETRY_S[0]
+        assert Drain(spool, Service(Config(urls, OPERATOR), "c1").post).work() == RETRY_S[0]
+        assert len(list(spool.iterdir())) == 2
+        Drain(spool, Service(Config(urls, OPERATOR, certificate), "c1").post).work()
     assert [path.name for path in spool.iterdir()] == [agent.LOST]
 
 
