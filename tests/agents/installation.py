@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from vimha.render import agents
 
@@ -18,13 +19,20 @@ def installed_agents() -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_SH)
         before = Path(agents.LIBRARY).exists()
         agents.install()
-        yield
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        if not before:
-            shutil.rmtree(agents.LIBRARY)
-            shutil.rmtree(agents.OCF_FOLDER)
-            for agent in agents.agents():
-                Path(agent.launcher).unlink(missing_ok=True)
+            yield
+        finally:
+            if not before and _last(lock):
+                shutil.rmtree(agents.LIBRARY)
+                shutil.rmtree(agents.OCF_FOLDER)
+                for agent in agents.agents():
+                    Path(agent.launcher).unlink(missing_ok=True)
+
+
+def _last(lock: TextIO) -> bool:
+    """Whether no other user holds `lock`, which is then ours alone."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
