@@ -43,7 +43,9 @@ def active(reports: Iterable[Report], cluster: Cluster = CLUSTER) -> dict[tuple[
     """The alarms that stand after reports: by definition, managed object and specific problem."""
     entries: dict[str, Entry] = {}
     for report in reports:
-        for each in pacemaker.events(report, cluster):
+        events = pacemaker.events(report, cluster)
+        assert len({each.id for each in events}) == len(events), "of two with one id the store takes the first alone"
+        for each in events:
             assert matches(each.definition, each.managed_object)
             assert each.severity is Severity.CLEARED or each.severity in each.definition.severities
             entry = entries.get(each.key, Entry())
@@ -191,7 +193,7 @@ def value(number: int, text: str, name: str = "vimha-ports", node: str = "c1") -
      ([value(1, "1"), value(2, "0"), value(3, "2")], set()),
      ([value(1, "0"), value(2, "")], {("control.ports.lost", "bond/c1", "vimha-ports")}),  # nobody watches
      ([value(1, "0", name="fail-count-vip")], set()), ([value(1, "0", name="vimha-portside")], set()),
-     ([value(1, "-1")], set()), ([value(1, "INFINITY")], set()),
+     ([value(1, "-1")], set()), ([value(1, "9" * 5000)], set()), ([value(1, "INFINITY")], set()),
      ([value(1, "0", name="vimha-ports-a")], {("control.ports.lost", "bond/c1", "vimha-ports-a")}),
      ([result(1, "c1", "monitor", 190, interval=1000, rsc="ports")], set()),  # the attribute says it
      ([result(1, "c1", "monitor", 1, interval=1000, rsc="ports")], set()),

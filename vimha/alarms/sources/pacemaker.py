@@ -152,7 +152,7 @@ class Speech:
         """An event that raises the alarm `known`; at its usual severity unless another is given."""
         definition = definitions()[known]
         return Event(
-            id=name("pacemaker", self._teller, self._record.id, known, problem),
+            id=name("pacemaker", self._teller, self._record.id, known, about, problem),
             definition=definition,
             managed_object=about,
             severity=severity or definition.severities[0],
@@ -222,9 +222,9 @@ def _resource(record: Record, say: Speech, cluster: Cluster) -> Iterator[Event]:
 
 def _attribute(record: Record, say: Speech, cluster: Cluster) -> Iterator[Event]:
     attribute, value = record.attribute_name, record.attribute_value
-    if not (attribute == PORTS or attribute.startswith(f"{PORTS}-")) or not (value.isascii() and value.isdecimal()):
+    work, of = _number(value, -1), cluster.ports(record.node)
+    if not (attribute == PORTS or attribute.startswith(f"{PORTS}-")) or work < 0:
         return
-    work, of = int(value), cluster.ports(record.node)
     bond = f"bond/{record.node}"
     what = f"{work} of {of} ports work"
     if work == 0:
