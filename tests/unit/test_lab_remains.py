@@ -8,6 +8,7 @@ import pytest
 
 from vimha.errors import UsageError, VimhaError
 from vimha.lab import remains
+from vimha.lab.labs import Lab
 from vimha.lab.machines import start_time
 
 
@@ -80,3 +81,10 @@ def test_a_failure_to_remove_is_told(host: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(remains, "teardown", fail)
     with pytest.raises(VimhaError, match="stuck stays"):
         remains.sweep()
+
+
+def test_a_lab_of_another_version_is_told_of(host: Path) -> None:
+    lab("old", site={"knob": "of another version"})
+    with pytest.raises(VimhaError, match="lab old was made by another version of vimha") as caught:
+        Lab.open("old")
+    assert "vimha lab down --all" in caught.value.remedy

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pydantic import ValidationError
+
 from vimha.errors import UsageError, VimhaError
 from vimha.files import write_atomic
 from vimha.lab import bmc, image, nodes, remains
@@ -105,7 +107,11 @@ class Lab:
             raise VimhaError(f"no lab {name}", f"vimha lab up SITE --name {name} makes it. Labs: {known}.") from None
         except PermissionError:
             raise VimhaError("labs can only be used by root", "Run it with sudo.") from None
-        return cls(name, Site.model_validate(data["site"]))
+        try:
+            return cls(name, Site.model_validate(data["site"]))
+        except ValidationError as error:
+            message = f"lab {name} was made by another version of vimha: {error.errors()[0]['msg']}"
+            raise VimhaError(message, "vimha lab down --all takes it down, with all others.") from error
 
     def down(self) -> None:
         """Remove the lab with all that it has on this host."""
