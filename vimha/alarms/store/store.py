@@ -19,12 +19,13 @@ from sqlalchemy import ColumnElement, select
 from vimha.alarms import times
 from vimha.alarms.machine import Rules
 from vimha.alarms.model import Event
-from vimha.alarms.store import database, leases, operate, outbox, queries, retention, settings
+from vimha.alarms.store import database, leases, operate, outbox, overview, queries, retention, settings
 from vimha.alarms.store.database import Database
 from vimha.alarms.store.errors import StoreError, UnknownAlarmError
 from vimha.alarms.store.intake import Intake
 from vimha.alarms.store.leases import Leases
 from vimha.alarms.store.outbox import Notice, Subscription
+from vimha.alarms.store.overview import Span
 from vimha.alarms.store.queries import Kept, Key, Page
 from vimha.alarms.store.retention import Retention
 from vimha.alarms.store.rows import Row
@@ -126,6 +127,33 @@ class Store:
         ]
         with self._database.reading() as connection:
             return queries.page(connection, HISTORY, [*bounds, *where], after, limit)
+
+    def counts(self, where: Where = ()) -> Mapping[tuple[Severity, AckState], int]:
+        """How many active alarms meet all conditions, by severity and acknowledgement."""
+        with self._database.reading() as connection:
+            return overview.counts(connection, where)
+
+    def active_spans(self, to_us: int, where: Where = (), most: int = 1000) -> list[Span]:
+        """From when the active alarms are so: those that were raised before `to_us`, the newest `most`."""
+        with self._database.reading() as connection:
+            return overview.active_spans(connection, to_us, where, most)
+
+    def cleared_spans(self, from_us: int, to_us: int, where: Where = (), most: int = 1000) -> list[Span]:
+        """From when to when the alarms of the history were active that were so in [from_us, to_us), the newest `most`;
+        not those that were longer than a day before and after.
+        """
+        with self._database.reading() as connection:
+            return overview.cleared_spans(connection, from_us, to_us, where, most)
+
+    def last_severities(self, alarm_ids: Sequence[str]) -> Mapping[str, Severity]:
+        """The severity that each of these alarms had before it was cleared, as far as they are cleared."""
+        with self._database.reading() as connection:
+            return overview.last_severities(connection, alarm_ids)
+
+    def told(self, alarm_id: str, since_us: int, most: int = 100) -> list[Notice]:
+        """The last notifications of an alarm since `since_us`, as far as they are kept, the oldest first."""
+        with self._database.reading() as connection:
+            return overview.told(connection, alarm_id, since_us, most)
 
     # Subscriptions and what they are told
 
