@@ -1,73 +1,26 @@
 """Filters: what they mean, what is refused, and that SQL and Python mean the same."""
 
-import json
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from alarm_filter_cases import agree, filters, kept
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
 
-from vimha.alarms import sol, times
+from vimha.alarms import sol
 from vimha.alarms.catalogue import definitions
-from vimha.alarms.filters import ATTRIBUTES, MANY, ONE, ORDER, PARTS, FilterError, Kind, matches, parse
-from vimha.alarms.filters_sql import to_sql
+from vimha.alarms.filters import FilterError, matches, parse
 from vimha.alarms.model import Alarm, Location
-from vimha.alarms.store.rows import alarm_row, dumps
-from vimha.alarms.store.schema import ALARM, METADATA
-from vimha.alarms.words import AckState, Severity
-
-WORDS = some.sampled_from(["", "a", "A", "c1", "c2", "fan 1", "it's, so", "(x)", "50%", "_", "\\", "ä"])
-TIMES = some.integers(0, 3).map(lambda step: 1_700_000_000_000_000 + step * 250_000)
+from vimha.alarms.store.schema import METADATA
+from vimha.alarms.words import Severity
 
 
 def an_alarm(**changes: Any) -> Alarm:
     known, at_us = definitions()["compute.host.down"], 1_700_000_000_000_000
     return Alarm("i", known, "host/c1", Severity.CRITICAL, event_us=at_us, raised_us=at_us + 1, **changes)
-
-
-alarms = some.builds(
-    Alarm, id=some.uuids().map(str), definition=some.sampled_from(list(definitions().values())),
-    managed_object=WORDS.filter(bool), severity=some.sampled_from([each for each in Severity if each != "CLEARED"]),
-    event_us=TIMES, raised_us=TIMES, specific_problem=WORDS, location=some.builds(Location, host=WORDS, rack=WORDS),
-    details=some.lists(WORDS, max_size=3).map(tuple), detector=WORDS,
-    correlated=some.lists(WORDS, max_size=2).map(tuple), root_cause=some.booleans(),
-    changed_us=some.none() | TIMES, acknowledged_us=some.none() | TIMES, ack=some.sampled_from(AckState),
-    events=some.integers(1, 12), flapping=some.booleans(),
-)  # fmt: skip
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-@some.composite
-def expressions(draw: Any) -> str:
-    path = draw(some.sampled_from(list(ATTRIBUTES)))
-    known = ATTRIBUTES[path]
-    usable = [
-        each for each in (*ONE, *MANY)
-        if not (each in PARTS and known.kind not in (Kind.TEXT, Kind.WORD))
-        and not (each in ORDER and (known.kind is Kind.FLAG or (known.words and known.words is not Severity)))
-    ]  # fmt: skip
-    operation = draw(some.sampled_from(usable))
-    value = WORDS
-    if known.kind is Kind.TIME:
-        value = TIMES.map(times.text)
-    elif known.kind is Kind.FLAG:
-        value = some.sampled_from(["true", "false"])
-    elif known.kind is Kind.NUMBER:
-        value = some.integers(0, 12).map(str)
-    elif known.words and operation not in PARTS:
-        value = some.sampled_from([each.value for each in known.words])
-    count = 1 if operation in ONE else draw(some.integers(1, 3))
-    values = [quoted(draw(value)) for _ in range(count)]
-    return f"({operation},{path},{','.join(values)})"
-
-
-filters = some.lists(expressions(), min_size=1, max_size=3).map(";".join)
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +31,9 @@ def engine() -> Engine:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(kept=some.lists(alarms, min_size=1, max_size=4, unique_by=lambda each: each.id), text=filters)
+@given(kept=kept, text=filters)
 def test_sql_and_python_agree(engine: Engine, kept: list[Alarm], text: str) -> None:
-    tree = parse(text)
-    with engine.connect() as connection:
-        connection.execute(insert(ALARM), [alarm_row(each, 1, dumps(sol.body(each))) for each in kept])
-        found = set(connection.execute(select(ALARM.c.id).where(*to_sql(tree, ALARM))).scalars())
-        connection.rollback()
-    assert found == {each.id for each in kept if matches(tree, json.loads(json.dumps(sol.body(each))))}
+    agree(engine, kept, text)
 
 
 @pytest.mark.parametrize(

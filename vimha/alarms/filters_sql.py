@@ -32,6 +32,8 @@ COLUMNS: Mapping[str, str] = {
     "location/host": "host",
 }
 """Path -> column that repeats it (store/schema.py)."""
+COLLATION = "utf8mb4_nopad_bin"
+"""That of the tables: texts are equal when they are the same."""
 
 
 class JsonValue(FunctionElement[Any]):
@@ -63,7 +65,7 @@ def _sqlite_elements(element: JsonElements, compiler: Any, **how: Any) -> str:
 
 @compiles(JsonElements, "mysql", "mariadb")
 def _mariadb_elements(element: JsonElements, compiler: Any, **how: Any) -> str:
-    column = "`value` TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PATH '$'"
+    column = f"`value` TEXT CHARACTER SET utf8mb4 COLLATE {COLLATION} PATH '$'"
     return f"JSON_TABLE(JSON_EXTRACT({compiler.process(element.clauses, **how)}), '$[*]' COLUMNS ({column}))"
 
 
@@ -97,7 +99,8 @@ def _compare(expression: Expression, value: Any, kind: Kind) -> ColumnElement[bo
         case "cont":
             return or_(*(func.instr(value, part) > 0 for part in wanted))
         case "ncont":
-            return and_(*(func.instr(value, part) == 0 for part in wanted))
+            # Not `= 0`: MariaDB takes two such conditions for one when their texts differ in case alone.
+            return and_(*(func.instr(value, part) < 1 for part in wanted))
         case one:
             found: ColumnElement[bool] = ONE[one](value, wanted[0])
             return found
