@@ -29,6 +29,7 @@ from vimha.process import spawn
 ID = re.compile(rb'^{"id": ?"([^"]+)"')
 ALARM = re.compile(rb'"alarm": ?{"id": ?"([^"]+)","managedObjectId": ?"([^"]+)"')
 SEVERITY = re.compile(rb'"perceivedSeverity": ?"([A-Z]+)"')
+STAMP = re.compile(rb'"timeStamp": ?"([^"]+)"')
 CLEARED = re.compile(rb'"alarmId": ?"([^"]+)"')
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)", re.IGNORECASE)
 TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -48,8 +49,8 @@ class Told:
     objects: dict[str, str] = field(default_factory=dict)
     """Alarm -> managed object."""
     ids: set[bytes] = field(default_factory=set)
-    over: set[str] = field(default_factory=set)
-    """Alarms that were cleared: nothing new may be told of them."""
+    latest: dict[str, bytes] = field(default_factory=dict)
+    """Alarm -> time stamp of its last notification; of one alarm they never go back."""
 
     def take(self, body: bytes, at_ns: int) -> None:
         self.calls += 1
@@ -59,10 +60,10 @@ class Told:
             return
         self.ids.add(said[1])
         alarm, name, severity = self._read(body)
-        if alarm in self.over:
+        stamp = found[1] if (found := STAMP.search(body)) else b""
+        if stamp < self.latest.get(alarm, b"") or self.severity.get(alarm) == "CLEARED":
             self.reordered += 1
-        if severity == "CLEARED":
-            self.over.add(alarm)
+        self.latest[alarm] = stamp
         self.severity[alarm] = severity
         self.entered.append((at_ns, name))
 

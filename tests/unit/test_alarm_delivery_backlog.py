@@ -132,4 +132,4 @@ def test_what_failed_before_a_restart_counts_on_until_something_is_delivered() -
 
 
 def test_links_are_added_to_a_text() -> None:
-    assert linked('{"a":1}', {"self": {"href": "/x"}}) == '{"a":1,"_links":{"self": {"href": "/x"}}}'
+    assert linked('{"a":1}', {"self": "/x", "b": "/y"}) == '{"a":1,"_links":{"self":{"href":"/x"},"b":{"href":"/y"}}}'

@@ -270,6 +270,7 @@ def test_a_token_is_asked_for_anew_when_it_ended_and_once_when_it_is_refused() -
             await callback.send(REBUILT)
             await asyncio.sleep(0.01)
             await callback.send(REBUILT)
+            await asyncio.sleep(0.01)
             with pytest.raises(CallError, match="401"):
                 await callback.send(REBUILT)
             await callback.close()

@@ -1,13 +1,15 @@
 """The outbox's newest notifications, read and parsed once for all senders of this process.
 
-Invariant: `after(n)` is complete, or None: whoever stands further back than what is kept reads the store itself. What
-is for one subscription alone is not here: senders find it in the store when they begin.
+Invariant: `after(n)` is complete, or None: whoever stands further back than what is kept asks for `older`, which reads
+a page from the store once for all who lag there. What is for one subscription alone is not here: senders find it in the
+store when they begin.
 """
 
 import asyncio
 import json
 import logging
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ TROUBLE_S = 0.25
 """Before the store is asked again that did not answer."""
 PAGE = 500
 """Notifications to a query."""
+PAGES = 8
+"""Older pages that are kept."""
 KEPT = 1000
 """So many are kept at least, twice as many at most: some 12 MB."""
 
@@ -41,6 +45,10 @@ def news(notices: list[Notice]) -> list[News]:
     return [News(notice, json.loads(notice.body)) for notice in notices]
 
 
+def _sequence(each: News) -> int:
+    return each.notice.sequence
+
+
 class Feed:
     """Follows the outbox from the sequence number `head` on; `told` is called when there is something new."""
 
@@ -50,6 +58,7 @@ class Feed:
         self._read, self._told = read, told
         self._first, self._last = head, head
         self._kept: list[News] = []
+        self._pages: OrderedDict[int, asyncio.Task[list[News]]] = OrderedDict()
         self._stirred = asyncio.Event()
 
     def stir(self) -> None:
@@ -60,8 +69,18 @@ class Feed:
         """Up to `most` notifications after this sequence number; None: some are no longer kept."""
         if sequence < self._first:
             return None
-        start = bisect_right(self._kept, sequence, key=lambda each: each.notice.sequence)
+        start = bisect_right(self._kept, sequence, key=_sequence)
         return self._kept[start : start + most]
+
+    async def older(self, sequence: int) -> list[News]:
+        """Up to PAGE notifications after this sequence number; empty: there are none. StoreError."""
+        number = sequence // PAGE
+        if number not in self._pages:
+            self._pages[number] = asyncio.create_task(self._page(number))
+            if len(self._pages) > PAGES:
+                self._pages.popitem(last=False)
+        found = await asyncio.shield(self._pages[number])
+        return found[bisect_right(found, sequence, key=_sequence) :]
 
     async def run(self) -> None:
         """Follow the outbox until cancelled."""
@@ -77,6 +96,16 @@ class Feed:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._stirred.wait()
+
+    async def _page(self, number: int) -> list[News]:
+        """The first PAGE notifications after `number` times PAGE; kept only when no more can come between them."""
+        found: list[News] = []
+        try:
+            found = news(await self._read(number * PAGE, PAGE))
+        finally:
+            if len(found) < PAGE:
+                self._pages.pop(number, None)
+        return found
 
     async def _look(self) -> bool:
         """Read on; whether there may be more at once."""

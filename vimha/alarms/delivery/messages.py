@@ -5,6 +5,7 @@ text that was kept, with links added; it is not parsed again.
 """
 
 import json
+from collections.abc import Mapping
 
 from vimha.alarms import times
 from vimha.alarms.store.outbox import Notice
@@ -13,31 +14,31 @@ from vimha.alarms.words import NotificationType
 
 def message(notice: Notice, subscription_id: str, root: str) -> bytes:
     """The JSON text for one subscriber; `root` is what links begin with."""
-    links = {"subscription": {"href": f"{root}/subscriptions/{subscription_id}"}}
-    head = {
-        "id": notice.id,
-        "notificationType": notice.kind,
-        "subscriptionId": subscription_id,
-        "timeStamp": times.text(notice.at_us),
-    }
-    own = {"href": f"{root}/alarms/{notice.alarm_id}"}
+    text = (
+        f'{{"id":"{notice.id}","notificationType":"{notice.kind}","subscriptionId":"{subscription_id}",'
+        f'"timeStamp":"{times.text(notice.at_us)}"}}'
+    )
+    links = {"subscription": f"{root}/subscriptions/{subscription_id}"}
+    own = f"{root}/alarms/{notice.alarm_id}"
     if notice.kind == NotificationType.ALARM:
-        return _text({**head, "_links": links}, alarm=linked(notice.body, {"self": own})).encode()
-    if notice.kind == NotificationType.CLEARED:
+        text = joined(text, f'{{"alarm":{linked(notice.body, {"self": own})}}}')
+    elif notice.kind == NotificationType.CLEARED:
         cleared = json.loads(notice.body)["alarmClearedTime"]
-        more = {"alarmId": notice.alarm_id, "alarmClearedTime": cleared, "_links": {**links, "alarm": own}}
-        return _text({**head, **more}).encode()
-    if notice.kind == NotificationType.REBUILT:
-        return _text({**head, "_links": {**links, "alarms": {"href": f"{root}/alarms"}}}).encode()
-    return _text({**head, **json.loads(notice.body), "_links": links}).encode()
+        text = joined(text, f'{{"alarmId":"{notice.alarm_id}","alarmClearedTime":"{cleared}"}}')
+        links["alarm"] = own
+    elif notice.kind == NotificationType.REBUILT:
+        links["alarms"] = f"{root}/alarms"
+    else:
+        text = joined(text, notice.body)
+    return linked(text, links).encode()
 
 
-def linked(body: str, links: object) -> str:
-    """The JSON object `body` (a text, not empty) with `_links`."""
-    return f'{body[:-1]},"_links":{json.dumps(links)}}}'
+def linked(body: str, links: Mapping[str, str]) -> str:
+    """The JSON object `body` with `_links`: name -> href, an ASCII URI without quotes."""
+    found = ",".join(f'"{name}":{{"href":"{href}"}}' for name, href in links.items())
+    return joined(body, f'{{"_links":{{{found}}}}}')
 
 
-def _text(record: dict[str, object], **texts: str) -> str:
-    """The JSON object of `record` and of `texts`, which are JSON already."""
-    more = "".join(f',"{name}":{text}' for name, text in texts.items())
-    return json.dumps(record, ensure_ascii=False)[:-1] + more + "}"
+def joined(one: str, other: str) -> str:
+    """One JSON object of two, neither of them empty; texts all of them, which are not parsed for it."""
+    return f"{one[:-1]},{other[1:]}"

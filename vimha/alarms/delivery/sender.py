@@ -140,15 +140,17 @@ class Sender:
         backlog = self._backlog
         if backlog.room < PAGE:
             return False
-        found = self._feed.after(backlog.read, PAGE) if self._follows else None
-        if found is None:
+        if self._follows:
+            found = self._feed.after(backlog.read, PAGE)
+            found = await self._feed.older(backlog.read) if found is None else found
+        else:
             found = news(await self._ledger.notices(backlog.read, PAGE, self._to.id))
             self._follows = len(found) < PAGE
         before = backlog.passed_over
         for each in found:
             self._take(each)
         self._counters.passed_over += backlog.passed_over - before
-        return len(found) == PAGE
+        return bool(found)
 
     def _take(self, each: News) -> None:
         if wants(self._to.filter, each.notice.kind, each.body):

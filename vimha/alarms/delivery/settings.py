@@ -118,7 +118,9 @@ class DeliverySettings(Part):
 
     @field_validator("api_root")
     @classmethod
-    def _no_slash(cls, value: str) -> str:
+    def _plain(cls, value: str) -> str:
+        if not value.isascii() or not value.isprintable() or any(each in value for each in ' "<>\\^`{|}'):
+            raise ValueError("only characters of a URI may be in it")
         return value.rstrip("/")
 
     @model_validator(mode="after")
