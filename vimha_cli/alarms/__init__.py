@@ -70,17 +70,26 @@ def serve(config_file: Path) -> None:
 @click.argument("name")
 @click.option("--role", type=click.Choice(["reader", "source", "operator"]), default="reader", show_default=True)
 @click.option("--password", is_flag=True, help="A password, which is asked for, instead of a random token.")
-def entry(name: str, role: str, password: bool) -> None:
-    """Print what lets NAME in, for the service's file of users and tokens; a token is shown once, on standard error.
+@click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Put the token there, mode 0600.")
+def entry(name: str, role: str, password: bool, token_file: Path | None) -> None:
+    """Print what lets NAME in, for the service's file of users and tokens. Its token, which nobody can find out later,
+    goes to a file for NAME, or to standard error.
 
-    Example: vimha alarms entry pacemaker --role source
+    \b
+    Examples:
+      vimha alarms entry pacemaker --role source --token-file pacemaker.token
+      vimha alarms entry alice --role operator --password
     """
     from vimha.alarms.service.users import hashed, new_token
+    from vimha.files import write_atomic
 
     if password:
         given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         click.echo(f'users:\n  {name}: {{role: {role}, password: "{hashed(given)}"}}')
         return
     token, digest = new_token()
-    click.echo(f"The token, which is not shown again: {token}", err=True)
+    if token_file:
+        write_atomic(token_file, f"{token}\n", 0o600)
+    else:
+        click.echo(f"The token, which is not shown again: {token}", err=True)
     click.echo(f'tokens:\n  {name}: {{role: {role}, token: "{digest}"}}')

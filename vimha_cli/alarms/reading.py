@@ -23,19 +23,21 @@ SORTS: Mapping[str, Callable[["Json"], Any]] = {
 }
 """By what alarms are sorted; those that are alike stay in the service's order, the last raised first."""
 HISTORY = 100
+LIST = 500
+"""Alarms that are shown when no limit is given."""
 
 limit_option = click.option("--limit", type=click.IntRange(min=0), help="Not more than so many; 0: all.")
 
 
-@click.command("list", cls=Asking)
+@click.command("list", cls=Asking, short_help="The active alarms, the worst first.")
 @filtered
 @click.option("--sort", type=click.Choice(list(SORTS)), default="severity", show_default=True)
 @limit_option
 @format_option
 @asks
 def list_(*, client: "Client", wanted: str | None, sort: str, limit: int | None, output: str) -> None:
-    """The active alarms, the worst first. Of one option given several times any value may match; of several options
-    all.
+    """The active alarms, the worst first; as a table 500, if no limit says otherwise. Of one option given several times
+    any value may match; of several options all.
 
     \b
     Examples:
@@ -45,10 +47,10 @@ def list_(*, client: "Client", wanted: str | None, sort: str, limit: int | None,
       vimha alarms list --filter "(gte,perceivedSeverity,MINOR);(cont,faultDetails,fan,disk)" --format json
     """
     found = sorted(client.alarms(wanted), key=SORTS[sort])
-    shown = found[: limit or None]
     if output == "json":
-        print_json({"alarms": shown})
+        print_json({"alarms": found[: limit or None]})
         return
+    shown = found[: (LIST if limit is None else limit) or None]
     _print(shown, f"no active alarm{' is like that' if wanted else ': all is well'}", whole=found)
 
 
@@ -146,5 +148,5 @@ def _print(shown: "list[Json]", none: str, whole: "list[Json] | None" = None) ->
     out = console()
     out.print(tables.alarms(shown, out.width))
     every = shown if whole is None else whole
-    rest = f" ({len(shown)} shown)" if len(every) > len(shown) else ""
+    rest = f" ({len(shown)} shown; --limit 0 shows all)" if len(every) > len(shown) else ""
     click.echo(f"\n{tables.count(every)}{rest}")

@@ -108,7 +108,7 @@ class Client:
         self._ask("POST", _place("alarms", alarm_id, "clear"))
 
     def report(self, events: Sequence[Json]) -> Json:
-        """Have events taken in (docs/alarms.md): how many came, and how many notifications they made."""
+        """Have events taken in (docs/alarm-sources.md): how many came, and how many notifications they made."""
         taken: Json = self._ask("POST", "/events", {"events": list(events)})
         return taken
 
