@@ -31,13 +31,14 @@ from vimha.alarms.store.schema import SEQUENCE
 RETRIED = frozenset({1020, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
 """MariaDB's errors after which the same may succeed: a deadlock or a failed certification, a member that left its
 cluster, a lost connection."""
-INTERRUPTED = 1969
 CONFLICTS = frozenset({1020, 1213})
+"""Of them those of another writer that was quicker."""
+INTERRUPTED = 1969
+"""MariaDB's error for a statement that took longer than max_statement_time."""
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 PATIENCE_S = 10.0
 """Longer than a Galera cluster takes to go on without a lost member, shorter than most askers wait."""
-
 ANSWER_S = 8.0
 """A query may take that long; less than a connection waits for its answer."""
 UNTIL = "until"

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, select
 from vimha.alarms import times
 from vimha.alarms.machine import Rules
 from vimha.alarms.model import Event
-from vimha.alarms.store import database, leases, operate, outbox, overview, queries, retention, settings
+from vimha.alarms.store import announcing, database, leases, operate, outbox, overview, queries, retention, settings
 from vimha.alarms.store.database import Database
 from vimha.alarms.store.errors import StoreError, UnknownAlarmError
 from vimha.alarms.store.intake import Intake
@@ -33,7 +33,7 @@ from vimha.alarms.store.schema import ALARM, ENTRY, HISTORY
 from vimha.alarms.store.upgrade import upgrade
 from vimha.alarms.store.upkeep import SWEEP_S, Upkeep
 from vimha.alarms.store.writing import Turn, settle_due
-from vimha.alarms.words import AckState, Severity
+from vimha.alarms.words import AckState, NotificationType, Severity
 
 LOG = logging.getLogger(__name__)
 Committed = Callable[[Sequence[Row]], None]
@@ -188,6 +188,10 @@ class Store:
         over; False when it was not dead.
         """
         return bool(self._tell(lambda turn: outbox.revive(turn, subscription_id)))
+
+    def announce(self, kind: NotificationType, bodies: Mapping[str, Any], setting: str, value: Any) -> None:
+        """Tell all subscribers something that is about no alarm, and remember `value` with it (announcing.py)."""
+        self._tell(lambda turn: announcing.announce(turn, kind, bodies, setting, value))
 
     def notices(self, after: int, most: int = 500, subscription_id: str | None = None) -> list[Notice]:
         """Up to `most` notifications after the sequence number `after`: those for all, and those for this one."""
