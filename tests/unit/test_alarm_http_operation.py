@@ -98,6 +98,7 @@ def test_metrics(client: TestClient) -> None:
     assert "vimha_alarms_events_total 1.0" in text
     assert 'vimha_alarms_http_requests_total{method="POST",resource="events",status="200"} 1.0' in text
     assert 'resource="other",status="404"' in text
+    assert 'vimha_alarms_active{ack="UNACKNOWLEDGED",severity="CRITICAL"} 1.0' in text
     assert "vimha_alarms_delivery_delivered_total 0.0" in text and "vimha_alarms_streams 0.0" in text
 
 

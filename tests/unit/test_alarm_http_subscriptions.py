@@ -13,6 +13,7 @@ from vimha.alarms import sol
 from vimha.alarms.catalogue import definitions
 from vimha.alarms.model import Alarm, Location
 from vimha.alarms.service import subscriptions
+from vimha.alarms.store.store import Store
 from vimha.alarms.subscriptions import Filter, FmSubscriptionRequest, digest, wants
 from vimha.alarms.words import NotificationType, Severity
 
@@ -165,6 +166,36 @@ def test_what_makes_two_subscriptions_one() -> None:
 
     assert of() == of(filter={}) == of(verbosity="FULL")
     assert of(filter={"hosts": ["a", "b"]}) == of(filter={"hosts": ["b", "a"]}) != of()
+
+
+def test_a_node_s_health_is_told_when_it_changes(client: TestClient, subscriber: Receiver) -> None:
+    wanted = {"notificationTypes": ["NodeHealthNotification"]}
+    client.post(URL, json={"callbackUri": subscriber.url, "filter": wanted})
+    first = raised(client, "c1")
+    until(lambda: len(subscriber.got) == 1)
+    second = raised(client, "c1", alarmDefinitionId="compute.host.nic.error", perceivedSeverity="MINOR")
+    client.post(f"/vimfm/v1/alarms/{first}/clear")
+    until(lambda: len(subscriber.got) == 2)
+    client.post(f"/vimfm/v1/alarms/{second}/clear")
+    until(lambda: len(subscriber.got) == 3)
+    told = [(each["notificationType"], each["host"], each["health"]) for each in subscriber.got]
+    assert told == [("NodeHealthNotification", "c1", health) for health in ("FAILED", "DEGRADED", "OK")]
+    assert subscriber.got[0]["faultDomains"] == {"HOST_HW": "FAILED"}
+
+
+def test_what_changed_while_nobody_watched_is_told(tmp_path: Path, subscriber: Receiver) -> None:
+    chosen = settings(tmp_path)
+    store = Store.open(chosen.store)
+    wanted = {"callbackUri": subscriber.url, "filter": {"notificationTypes": ["NodeHealthNotification"]}}
+    with service(chosen, store) as client:
+        client.post(URL, json=wanted)
+        first = raised(client, "c1")
+        until(lambda: len(subscriber.got) == 1)
+    store.clear(first, "somebody")
+    with service(chosen, store):
+        until(lambda: len(subscriber.got) == 2)
+    store.close()
+    assert [each["health"] for each in subscriber.got] == ["FAILED", "OK"]
 
 
 def test_an_alarm_that_nobody_wants_is_told_nobody(client: TestClient, subscriber: Receiver) -> None:

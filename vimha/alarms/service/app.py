@@ -4,6 +4,8 @@ Invariant: the order before a route is fixed: count, body limit, version, who as
 ask.
 """
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,6 +39,7 @@ from vimha.alarms.service.keystone import Keystone
 from vimha.alarms.service.limits import BodyLimit
 from vimha.alarms.service.links import TREES, VERSION
 from vimha.alarms.service.metrics import Count, Metrics
+from vimha.alarms.service.node_watch import NodeWatch
 from vimha.alarms.service.stream import Streams
 from vimha.alarms.service.users import Users
 from vimha.alarms.service.versions import VersionHeader
@@ -61,7 +64,12 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
         figures.watch(store, delivery, streams)
         app.state.context = Context(store, settings, figures, Health(store), streams, delivery)
         await delivery.start()
+        watch = NodeWatch(store, uuid.uuid4().hex)
+        watching = asyncio.create_task(watch.run())
         yield
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await watch.close()
         streams.end()
         await delivery.stop()
 

@@ -5,6 +5,7 @@ Invariant: labels come from closed lists, so that no request makes a new time se
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vimha.alarms.delivery.delivery import Delivery
 from vimha.alarms.service.context import Here
 from vimha.alarms.service.stream import Streams
+from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.store import Store
 
 RESOURCES = frozenset(
@@ -71,6 +73,11 @@ class _Beside(Collector):
         }
         for name, (about, total) in sums.items():
             yield CounterMetricFamily(f"vimha_alarms_delivery_{name}", about, total)
+        with suppress(StoreError):
+            active = GaugeMetricFamily("vimha_alarms_active", "Active alarms.", labels=["severity", "ack"])
+            for (severity, ack), count in self._store.counts().items():
+                active.add_metric([severity.value, ack.value], count)
+            yield active
         yield GaugeMetricFamily("vimha_alarms_streams", "Open streams of consoles.", self._streams.open)
         aged = CounterMetricFamily("vimha_alarms_aged", "Rows removed for their age or number.", labels=["table"])
         for table, rows in self._store.aged.items():

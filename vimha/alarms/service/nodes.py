@@ -55,7 +55,7 @@ async def nodes(request: Request, here: Here) -> list[NodeHealth]:
 @router.get("/{host}/health", responses=bodies.problems(503), response_model_exclude_none=True)
 async def node_health(host: Host, request: Request, here: Here) -> NodeHealth:
     """One node's health."""
-    found = await ask(_all, here.store, [ALARM.c.host == host])
+    found = await ask(all_alarms, here.store, [ALARM.c.host == host])
     return health(host, found, links.base(here, request))
 
 
@@ -92,12 +92,12 @@ def _worse(one: Health, other: Health) -> Health:
 
 def _hosts(store: Store) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for each in _all(store, [ALARM.c.host != ""]):
+    for each in all_alarms(store, [ALARM.c.host != ""]):
         found.setdefault(each["location"]["host"], []).append(each)
     return found
 
 
-def _all(store: Store, where: Where) -> list[dict[str, Any]]:
+def all_alarms(store: Store, where: Where) -> list[dict[str, Any]]:
     """All active alarms that meet `where`, over all pages."""
     found: list[dict[str, Any]] = []
     after: Key | None = None

@@ -123,7 +123,8 @@ class EventStream(Response):
         first = _event(NotificationType.REBUILT, self._after, "{}") if self._rebuilt else f"id: {self._after}\n\n"
         await self._send(send, first)
         async for notices in self._streams.notices(self._after):
-            text = "".join(_event(each.kind, each.sequence, each.body) for each in notices)
+            told = [each for each in notices if each.kind != NotificationType.NODE_HEALTH]
+            text = "".join(_event(each.kind, each.sequence, each.body) for each in told)
             await self._send(send, text or f": {times.text(times.now())}\n\n")
         await send({"type": "http.response.body", "body": b""})
 
