@@ -7,6 +7,7 @@ Exit codes: 0 done and clean, 1 findings or a failure, 2 usage or unreadable inp
 import importlib
 import signal
 import sys
+from io import TextIOWrapper
 
 import click
 
@@ -71,6 +72,8 @@ def main() -> None:
     what it must (a fault, half a lab).
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what others wrote may be more than a terminal can show
     try:
         # Outside of its standalone mode, click returns the code of Context.exit().
         code = cli(standalone_mode=False)

@@ -317,6 +317,16 @@ def test_what_others_wrote_is_text() -> None:
     assert str(tables.text("[red]x[/red]\x07")) == "[red]x[/red]?"
 
 
+def test_an_encoding_that_is_too_small_is_no_reason_to_fail(client: Client) -> None:
+    raised(client, "u1", faultDetails=["90 °C"])
+    small = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([*VIMHA, "list"], env=small, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "") and "90 \\xb0C" in done.stdout
+    bad = [os.fsencode(each) for each in [*VIMHA, "list", "--host"]] + [b"\xff"]
+    done = subprocess.run(bad, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("vimha: what was given holds bytes")
+
+
 def test_short_ids_differ() -> None:
     ids = ["3fa91c07-1", "3fa91c07-2", "77d0a2f1-1"]
     assert list(tables.shorts(ids).values()) == ids

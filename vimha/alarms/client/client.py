@@ -201,6 +201,8 @@ class Client:
             yield
         except httpx.HTTPError as error:
             raise unreachable(self.url, error) from error
+        except UnicodeEncodeError as error:
+            raise UsageError("what was given holds bytes that are no text of this machine's encoding") from error
 
 
 def _place(*steps: str) -> str:
