@@ -4,6 +4,7 @@
 - at once: 50 and 500 virtual machines' alarms in one POST; the last callback.
 - take-in: single events by 16 clients at once, one subscriber; and the same in POSTs of 50.
 - storm: 100,000 events on 10,000 objects, 20 subscribers of which 5 never answer; until the 15 know all final states.
+- takeover: two services over one store; the one that sends is killed, an event is POSTed to the other at once.
 - kill: the service is killed (SIGKILL) in the middle of a storm and started again; nothing lost, nothing reordered.
 
 The store is SQLite in a temporary folder unless --store names another. Service, receivers and this program share the
@@ -185,6 +186,33 @@ async def kills(service: Service, receivers: Receivers, rounds: int) -> Figure:
     return Figure("kill -9 in a storm", value, "0 lost, 0 reordered", late is None and reordered == 0)
 
 
+async def takeover(service: Service, other: Service, receivers: Receivers, rounds: int) -> Figure:
+    """The killed one is started again, and is the one that waits in the next round."""
+    took, sender = [], service
+    other.start()
+    try:
+        async with service.session() as session:
+            await subscribe(session, receivers.url("/taken"))
+        for number in range(rounds):
+            await asyncio.sleep(3.0)
+            waits = other if sender is service else service
+            start = time.monotonic_ns()
+            sender.kill()
+            async with waits.session() as session:
+                await send(session, [observation(f"take{number}/n1", "MAJOR")])
+            entered = await asyncio.to_thread(receivers.times, "/taken", 1, 30)
+            took.append((entered[-1][0] - start) / 1e9)
+            await asyncio.to_thread(sender.start)
+            sender = waits
+    finally:
+        other.kill()
+    if sender is not service:
+        service.kill()
+        service.start()
+    value = f"median {statistics.median(took):.2f} s, worst {max(took):.2f} s of {rounds}"
+    return Figure("kill of the sending node to callback by the other", value, "")
+
+
 async def _kill(service: Service, after_s: float) -> None:
     await asyncio.sleep(after_s)
     service.kill()
@@ -192,7 +220,7 @@ async def _kill(service: Service, after_s: float) -> None:
 
 
 def parts(
-    service: Service, receivers: Receivers, options: argparse.Namespace
+    service: Service, other: Service, receivers: Receivers, options: argparse.Namespace
 ) -> list[tuple[str, Callable[[], Awaitable[Figure]]]]:
     """What is measured, in its order, each with its name."""
     return [
@@ -202,6 +230,7 @@ def parts(
         ("in", lambda: take_in(service, receivers, 1, options.seconds)),
         ("in", lambda: take_in(service, receivers, 50, options.seconds)),
         ("storm", lambda: storm(service, receivers, options.events, options.events // 10)),
+        ("takeover", lambda: takeover(service, other, receivers, 10)),
         ("kill", lambda: kills(service, receivers, options.kills)),
     ]
 
@@ -209,13 +238,14 @@ def parts(
 async def work(options: argparse.Namespace) -> list[Figure]:
     figures = []
     with rig() as (folder, receivers):
-        service = Service(folder, options.store or f"sqlite:///{folder}/alarms.db")
+        store = options.store or f"sqlite:///{folder}/alarms.db"
+        service, other = Service(folder, store), Service(folder, store, "two")
         service.start()
         try:
             async with service.session() as session:
                 await subscribe(session, receivers.url("/one"))
             await asyncio.sleep(1.0)
-            for name, part in parts(service, receivers, options):
+            for name, part in parts(service, other, receivers, options):
                 if options.only in ("", name):
                     figures.append(await part())
                     print(figures[-1], file=sys.stderr, flush=True)
@@ -230,7 +260,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=300, help="single events")
     parser.add_argument("--seconds", type=float, default=10.0, help="of take-in")
     parser.add_argument("--events", type=int, default=100_000, help="of the storm")
-    parser.add_argument("--only", default="", help="one part: idle, once, in, storm or kill")
+    parser.add_argument("--only", default="", help="one part: idle, once, in, storm, takeover or kill")
     parser.add_argument("--kills", type=int, default=20)
     figures = asyncio.run(work(parser.parse_args()))
     report = ROOT / "reports" / "bench-alarm-delivery.json"

@@ -4,9 +4,9 @@ Invariants:
 - Of one alarm at most one notification is out (taken and neither `done` nor `again`), the oldest that is undelivered.
 - `cursor` is the greatest sequence number up to which all is delivered, or was not for this subscriber.
 - Lagging: while `lag` or more wait, of one alarm the first undelivered and the last are kept, and what was between is
-  passed over: its news is in the last one, which holds the whole alarm. A clearing is never passed over. So when a
-  subscriber comes back it is told how each alarm began and how it is now, and memory holds at most `most`
-  notifications; the rest stays in the store, for `room` is 0.
+  passed over: its news is in the last one, which holds the whole alarm. Only an AlarmNotification is ever passed over,
+  never a clearing. So when a subscriber comes back it is told how each alarm began and how it is now, and memory holds
+  at most `most` notifications; the rest stays in the store, for `room` is 0.
 """
 
 from collections import OrderedDict, deque
@@ -45,7 +45,7 @@ class Backlog:
         queue = self._queues.setdefault(lane(notice), deque())
         if not queue:
             self._ready.append(lane(notice))
-        while len(self._open) >= self._lag and len(queue) > 1 and queue[-1].kind != NotificationType.CLEARED:
+        while len(self._open) >= self._lag and len(queue) > 1 and queue[-1].kind == NotificationType.ALARM:
             del self._open[queue.pop().sequence]
             self.passed_over += 1
         queue.append(notice)

@@ -37,7 +37,9 @@ class OsloReceiver:
         self._threads = ThreadPoolExecutor(THREADS, "oslo")
 
     async def send(self, notice: Notice) -> None:
-        """Deliver one notification; CallError when the broker did not confirm it in time."""
+        """Deliver one notification about an alarm; CallError when the broker did not confirm it in time."""
+        if notice.alarm_id is None:
+            return
         call = asyncio.get_running_loop().run_in_executor(self._threads, self._send, notice)
         try:
             async with asyncio.timeout(self._answer_s):

@@ -61,7 +61,9 @@ class SnmpReceiver:
         self._target: UdpTransportTarget | None = None
 
     async def send(self, notice: Notice) -> None:
-        """Deliver one notification; CallError when it was not taken."""
+        """Deliver one notification; CallError when it was not taken. What is about no alarm has no place in the MIB."""
+        if notice.alarm_id is None:
+            return
         body = json.loads(notice.body)
         kind = "inform" if self._sink.inform else "trap"
         said = NotificationType(ObjectIdentity(kind_of(body))).add_varbinds(*varbinds(notice, body))
@@ -131,7 +133,10 @@ def _user(sink: SnmpSink) -> CommunityData | UsmUserData:
     lines = secret(sink.secret_file)
     needed = 1 if sink.version == "2c" else 2
     if len(lines) < needed or not all(lines[:needed]):
-        raise VimhaError(f"{sink.secret_file}: {needed} lines are needed", "See docs/alarms.md, SNMP.")
+        raise VimhaError(
+            f"{sink.secret_file}: too few lines",
+            "v2c: the community. v3: the authentication pass phrase, then the privacy pass phrase.",
+        )
     if sink.version == "2c":
         return CommunityData(lines[0], mpModel=1)  # noqa: S508  # the operator's choice
     return UsmUserData(
