@@ -34,8 +34,9 @@ LARGEST = 64 << 10
 CONNECT_S = 0.5
 """A living host on the cluster's own planes answers a thousand times sooner."""
 ANSWER_S = 2.0
-"""A service that is frozen must not keep events from the next one. One that waits for its store's failover takes longer,
-and is sent the same again, which is harmless."""
+"""A frozen service must not keep events from the next one. One that waits for its store's failover takes longer, and is
+sent the same again, which is harmless.
+"""
 RETRY_S = (0.1, 0.2, 0.5)
 """Pauses after the first, second and each further failure in a row."""
 LOOK_S = 5.0
