@@ -33,7 +33,7 @@ def test_a_command_can_be_given_so(line: str) -> None:
 
 def test_openstacks_plug_in_has_the_commands_that_are_named() -> None:
     named = [shlex.split(each)[1:] for each in COMMANDS if each.startswith("openstack vim ")]
-    assert len(named) == 7
+    assert len(named) == 8
     known = OpenStackShell().command_manager
     known.add_command_group("openstack.vim.v1")
     for words in named:

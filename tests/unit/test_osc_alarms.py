@@ -89,6 +89,12 @@ def test_subscriptions_are_created_listed_and_deleted(openstack: Openstack, clie
     assert client.subscriptions() == []
 
 
+def test_retention_is_set(openstack: Openstack, client: Client) -> None:
+    code, shown, _ = openstack("vim", "alarm", "retention", "set", "--days", "30", "--most", "minor=7", "-f", "json")
+    assert (code, json.loads(shown)) == (0, client.retention())
+    assert json.loads(shown) == {"retentionPeriod": 30, "retentionCounts": {"MINOR": 7}}
+
+
 def test_who_asks_and_whom_to_trust_is_what_openstack_was_told(openstack: Openstack) -> None:
     code, _, said = openstack("vim", "alarm", "list", OS_TOKEN="wrong")
     assert (code, said) == (1, "a valid token, password or client certificate is needed\n")

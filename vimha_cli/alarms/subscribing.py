@@ -1,8 +1,7 @@
 """`vimha alarms subscribe`, `subscriptions` and `unsubscribe`: who is told of alarms."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +11,7 @@ from vimha_cli.alarms.options import SUBSCRIPTION_ID, Asking, asks
 from vimha_cli.output import console, format_option, print_json, table
 
 if TYPE_CHECKING:
-    from vimha.alarms.client.client import Client, Json
+    from vimha.alarms.client.client import Client
 
 SEVERITIES = click.Choice([each.value for each in Severity if each is not Severity.CLEARED], case_sensitive=False)
 
@@ -51,15 +50,9 @@ def subscribe(
       vimha alarms subscribe https://nfvo.example.org/alarms --min-severity major
       vimha alarms subscribe https://vnfm.example.org/fm --type "compute.*" --basic vim /etc/vimha/vnfm.password
     """
-    names = {
-        "severities": "perceivedSeverities", "types": "faultTypes", "hosts": "hosts", "objects": "managedObjects",
-        "domains": "faultDomains", "kinds": "notificationTypes",
-    }  # fmt: skip
-    wanted: Json = {names[name]: list(given) for name, given in values.items() if given}
-    if min_severity:
-        wanted["minSeverity"] = min_severity
-    asked: Json = {"callbackUri": callback, **({"filter": wanted} if wanted else {})}
-    made, new = client.subscribe({**asked, **_authentication(basic, oauth2)})
+    from vimha.alarms.client.subscribing import subscription
+
+    made, new = client.subscribe(subscription(callback, values, min_severity=min_severity, basic=basic, oauth2=oauth2))
     if output == "json":
         print_json(made)
         return
@@ -107,19 +100,3 @@ def unsubscribe(client: "Client", ids: Sequence[str], output: str) -> None:
             click.echo(f"unsubscribed {each['id']}  {tables.plain(each['callbackUri'])}")
     if output == "json":
         print_json({"unsubscribed": [each["id"] for each in found]})
-
-
-def _authentication(basic: tuple[str, str] | None, oauth2: tuple[str, str, str] | None) -> dict[str, Any]:
-    """How the service is to authenticate itself at the callback (SubscriptionAuthentication)."""
-    from vimha.alarms.client.access import first_line
-
-    said: dict[str, Any] = {"authType": []}
-    if basic:
-        said["authType"].append("BASIC")
-        said["paramsBasic"] = {"userName": basic[0], "password": first_line(Path(basic[1]))}
-    if oauth2:
-        said["authType"].append("OAUTH2_CLIENT_CREDENTIALS")
-        said["paramsOauth2ClientCredentials"] = {
-            "tokenEndpoint": oauth2[0], "clientId": oauth2[1], "clientPassword": first_line(Path(oauth2[2])),
-        }  # fmt: skip
-    return {"authentication": said} if said["authType"] else {}

@@ -6,6 +6,8 @@ from typing import Any
 
 from osc_lib.command import command
 
+from vimha.alarms.client.subscribing import subscription
+from vimha.alarms.words import FaultDomain
 from vimha_cli.alarms.tables import filters, plain
 from vimha_cli.osc.alarms import SEVERITIES, Asks, Rows, shown
 
@@ -18,18 +20,26 @@ class CreateSubscription(Asks, command.ShowOne):
         add = parser.add_argument
         add("callback", metavar="<url>", help="Where notifications are posted; it answers GET with 204")
         add("--min-severity", type=str.upper, choices=SEVERITIES, help="Of this severity, or a worse one")
-        add("--type", action="append", metavar="<type>", help="Of this type, or `control.*` (repeat for several)")
-        add("--host", action="append", metavar="<name>", help="Of this host (repeat for several)")
+        add("--severity", action="append", type=str.upper, choices=SEVERITIES, help="Of this severity (repeatable)")
+        add("--type", action="append", metavar="<type>", help="Of this type, or `control.*` (repeatable)")
+        add("--host", action="append", metavar="<name>", help="Of this host (repeatable)")
+        add("--object", action="append", metavar="<id>", help="Of this managed object (repeatable)")
+        add("--domain", action="append", type=str.upper, choices=list(FaultDomain), help="Of this fault domain")
+        add(
+            "--basic", nargs=2, metavar=("<user>", "<file>"),
+            help="How the service is to log in there; the file holds the password, mode 0600",
+        )  # fmt: skip
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
-        asked = {
-            "minSeverity": parsed_args.min_severity, "faultTypes": parsed_args.type, "hosts": parsed_args.host,
+        given = parsed_args
+        values = {
+            "severities": given.severity, "types": given.type, "hosts": given.host, "objects": given.object,
+            "domains": given.domain,
         }  # fmt: skip
-        wanted = {name: value for name, value in asked.items() if value}
         made, _ = self.service.subscribe(
-            {"callbackUri": parsed_args.callback, **({"filter": wanted} if wanted else {})}
-        )  # fmt: skip
+            subscription(given.callback, values, min_severity=given.min_severity, basic=given.basic)
+        )
         return shown(made)
 
 

@@ -6,8 +6,10 @@ Invariant: pure; whatever is in a value, it stays a value: each is quoted as the
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from vimha.alarms import times
+from vimha.alarms.words import Severity
 from vimha.errors import UsageError
 
 SPAN = re.compile(r"(\d{1,6})([smhdw])")
@@ -38,6 +40,26 @@ def wanted(
         raw or "",
     ]
     return ";".join(each for each in expressions if each) or None
+
+
+def counts(given: Sequence[str]) -> dict[str, int | None]:
+    """`WARNING=10000` and `MINOR=any` as retentionCounts; None: as many as there are. UsageError."""
+    found: dict[str, int | None] = {}
+    for each in given:
+        name, _, number = each.partition("=")
+        known = name.upper() in set(Severity) - {Severity.CLEARED}
+        if not known or not (number == "any" or (number.isascii() and number.isdecimal())):
+            raise UsageError(f"{each!r} is no limit of a severity", "Give it as WARNING=10000, or as WARNING=any.")
+        found[name.upper()] = None if number == "any" else int(number)
+    return found
+
+
+def retention(days: int | None, most: Sequence[str]) -> dict[str, Any]:
+    """What is to change of alarmServiceConfiguration; empty: nothing. UsageError."""
+    return {
+        **({"retentionPeriod": days} if days is not None else {}),
+        **({"retentionCounts": counts(most)} if most else {}),
+    }
 
 
 def expression(operation: str, attribute: str, values: Sequence[str]) -> str:
