@@ -37,6 +37,8 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._threads = ThreadPoolExecutor(THREADS, "delivery")
+        self._lease_thread = ThreadPoolExecutor(1, "leases")
+        """Of their own: leases must not wait behind those who lag and read."""
         self._moved: dict[str, int] = {}
 
     async def notices(self, after: int, most: int, subscription_id: str | None = None) -> list[Notice]:
@@ -47,7 +49,11 @@ class Ledger:
 
     async def hold(self, names: Collection[str], owner: str, seconds: float) -> tuple[set[str], list[Subscription]]:
         """Take or renew leases; those that `owner` has, and all subscriptions as they are after that."""
-        return await self._ask(lambda: (self._store.lease_all(names, owner, seconds), self._store.subscriptions()))
+
+        def work() -> tuple[set[str], list[Subscription]]:
+            return self._store.lease_all(names, owner, seconds), self._store.subscriptions()
+
+        return await asyncio.get_running_loop().run_in_executor(self._lease_thread, work)
 
     async def release(self, names: Collection[str], owner: str) -> None:
         for name in names:
@@ -114,6 +120,7 @@ class Ledger:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
+        self._lease_thread.shutdown(wait=False)
 
     async def _ask(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
