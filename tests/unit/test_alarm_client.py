@@ -275,6 +275,7 @@ def fake_server() -> Iterator[Callable[..., int]]:
     ("status", "body", "said"),
     [
         (200, "<html>", "not JSON"),
+        (200, "[1]", "no object"),
         (502, "<html>", "answered 502 Bad Gateway"),
         (404, '{"detail": 5}', "answered 404"),
         (503, '{"detail": "the disk is full"}', "the disk is full"),
@@ -291,10 +292,16 @@ def test_something_else_answers(
         next(follow(other))
 
 
+def test_a_stream_of_something_else_ends(fake_server: Callable[..., int], tmp_path: Path) -> None:
+    port = fake_server(200, "data: news\n\n", **{"Content-Type": "text/event-stream"})
+    with client(port, tmp_path, OPERATOR) as other, pytest.raises(errors.ClientError, match="no notification"):
+        list(islice(follow(other), 3))
+
+
 def test_a_link_elsewhere_is_not_followed(fake_server: Callable[..., int], tmp_path: Path) -> None:
-    port = fake_server(200, "[1]", Link='<http://127.0.0.1:1/elsewhere?nextpage_opaque_marker=m>; rel="next"')
+    port = fake_server(200, "[{}]", Link='<http://127.0.0.1:1/elsewhere?nextpage_opaque_marker=m>; rel="next"')
     with client(port, tmp_path, OPERATOR) as other:
-        assert list(islice(other.alarms(), 3)) == [1, 1, 1]
+        assert list(islice(other.alarms(), 3)) == [{}, {}, {}]
 
 
 # The stream

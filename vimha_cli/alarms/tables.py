@@ -70,8 +70,6 @@ def count(found: Sequence[Json]) -> str:
 
 def line(kind: str, body: Json) -> str:
     """One notification as a line: when, how bad, what happened."""
-    if not body:
-        return f"{moment(None)}  the list of alarms was rebuilt: read it again"
     if kind == NotificationType.CLEARED:
         when, word = body.get("alarmClearedTime"), "CLEARED"
     else:

@@ -13,7 +13,7 @@ from vimha_cli.alarms.options import Asking, asks, filtered
 from vimha_cli.output import console, format_option
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from vimha.alarms.client.board import Board, Change
     from vimha.alarms.client.client import Client
@@ -41,7 +41,9 @@ def watch(client: "Client", wanted: str | None, output: str) -> None:
     from vimha.alarms.client.board import Board
 
     board = Board(client, wanted)
-    view: View = Objects() if output == "json" else Screen(client.url) if sys.stdout.isatty() else Lines()
+    out = console()
+    live = sys.stdout.isatty() and not out.is_dumb_terminal
+    view: View = Objects() if output == "json" else Screen(out, client.url) if live else Lines()
     with suppress(KeyboardInterrupt), view.opened(board):
         for change in board.changes():
             view.show(change, board)
@@ -99,9 +101,9 @@ class Objects:
 class Screen:
     """A table of what is active now, the worst first, under a line that says whether it is up to date."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, out: "Console", url: str) -> None:
+        self._console = out
         self._url = url
-        self._console = console()
         self._state, self._style = "connecting", "yellow"
 
     def opened(self, board: "Board") -> AbstractContextManager[object]:

@@ -31,15 +31,17 @@ MARKER = "nextpage_opaque_marker"
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CONNECT_S = 3.0
 ANSWER_S = 30.0
-SILENCE_S = 40.0
-"""The service says something on a stream every 15 s."""
+SILENCE_S = 20.0
+"""The service says something on a stream every 15 s; one that hangs is noticed so."""
 KEEP_ALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 2),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (("TCP_KEEPIDLE", 2), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    ),
 ]
-"""A stream whose node lost power, or whose VIP has moved, is noticed in 5 s."""
+"""A stream whose node lost power, or whose VIP has moved, is noticed in 5 s; not all systems name these options."""
 OTHER = "Is this the alarm service's address?"
 
 Json = dict[str, Any]
@@ -83,8 +85,7 @@ class Client:
 
     def alarm(self, alarm_id: str) -> Json:
         """The alarm of that id, active or cleared."""
-        found: Json = self._ask("GET", _place("alarms", alarm_id))
-        return found
+        return _object(self._send("GET", _place("alarms", alarm_id)))
 
     def find(self, given: str) -> Json:
         """The alarm whose id is `given`, or the one whose id begins so: of the active ones, else of the cleared ones.
@@ -101,16 +102,15 @@ class Client:
 
     def acknowledge(self, alarm_id: str, state: AckState) -> None:
         """Acknowledge an alarm, or take that back; ConflictError when it is so already."""
-        self._ask("PATCH", _place("alarms", alarm_id), {"ackState": state.value}, MERGE_PATCH)
+        self._send("PATCH", _place("alarms", alarm_id), {"ackState": state.value}, MERGE_PATCH)
 
     def clear(self, alarm_id: str) -> None:
         """End an active alarm by hand; ConflictError when it has ended."""
-        self._ask("POST", _place("alarms", alarm_id, "clear"))
+        self._send("POST", _place("alarms", alarm_id, "clear"))
 
     def report(self, events: Sequence[Json]) -> Json:
         """Have events taken in (docs/alarm-sources.md): how many came, and how many notifications they made."""
-        taken: Json = self._ask("POST", "/events", {"events": list(events)})
-        return taken
+        return _object(self._send("POST", "/events", {"events": list(events)}))
 
     @contextmanager
     def stream(self, last: str = "") -> Iterator[Iterator[ServerSentEvent]]:
@@ -132,18 +132,15 @@ class Client:
         answer = self._send("POST", f"{TREE}/subscriptions", request)
         if answer.status_code == httpx.codes.SEE_OTHER:
             return self.subscription(answer.headers["Location"].rpartition("/")[2]), False
-        made: Json = _data(answer)
-        return made, True
+        return _object(answer), True
 
     def subscriptions(self) -> list[Json]:
         """All subscriptions, the oldest first."""
-        found: list[Json] = self._ask("GET", f"{TREE}/subscriptions")
-        return found
+        return _list(self._send("GET", f"{TREE}/subscriptions"))
 
     def subscription(self, subscription_id: str) -> Json:
         """The subscription of that id."""
-        found: Json = self._ask("GET", _place("subscriptions", subscription_id))
-        return found
+        return _object(self._send("GET", _place("subscriptions", subscription_id)))
 
     def find_subscription(self, given: str) -> Json:
         """The subscription whose id is `given`, or the one whose id begins so."""
@@ -157,32 +154,27 @@ class Client:
 
     def unsubscribe(self, subscription_id: str) -> None:
         """Remove a subscription."""
-        self._ask("DELETE", _place("subscriptions", subscription_id))
+        self._send("DELETE", _place("subscriptions", subscription_id))
 
     # How long cleared alarms are kept
 
     def retention(self) -> Json:
         """alarmServiceConfiguration: retentionPeriod in days, retentionCounts by severity."""
-        found: Json = self._ask("GET", RETENTION)
-        return found
+        return _object(self._send("GET", RETENTION))
 
     def change_retention(self, changes: Mapping[str, Any]) -> Json:
         """Set what `changes` names, and get all of it; a count of None takes a limit away."""
-        found: Json = self._ask("PATCH", RETENTION, changes, MERGE_PATCH)
-        return found
+        return _object(self._send("PATCH", RETENTION, changes, MERGE_PATCH))
 
     def _pages(self, path: str, asked: Mapping[str, str | None]) -> Iterator[Json]:
         query = {name: value for name, value in asked.items() if value is not None}
         while True:
             answer = self._send("GET", path, query=query)
-            yield from _data(answer)
-            if "next" not in answer.links:
+            yield from _list(answer)
+            after = httpx.URL(answer.links.get("next", {}).get("url", "")).params.get(MARKER)
+            if after is None:
                 return
-            query[MARKER] = httpx.URL(answer.links["next"]["url"]).params[MARKER]
-
-    def _ask(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Any:
-        answer = self._send(method, path, body, content_type)
-        return _data(answer) if answer.content else None
+            query[MARKER] = after
 
     def _send(
         self, method: str, path: str, body: object = None, content_type: str = "application/json",
@@ -207,6 +199,20 @@ class Client:
 
 def _place(*steps: str) -> str:
     return "/".join([TREE, *(quote(step, safe="") for step in steps)])
+
+
+def _object(answer: httpx.Response) -> Json:
+    found = _data(answer)
+    if not isinstance(found, dict):
+        raise ClientError(f"{answer.url} answered with JSON that is no object", OTHER)
+    return found
+
+
+def _list(answer: httpx.Response) -> list[Json]:
+    found = _data(answer)
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ClientError(f"{answer.url} answered with JSON that is no list of objects", OTHER)
+    return found
 
 
 def _data(answer: httpx.Response) -> Any:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from httpx_sse import ServerSentEvent
+
 from vimha.alarms.client.client import Client, Json
 from vimha.alarms.client.errors import ClientError, RefusedError, UnavailableError
 from vimha.alarms.delivery.backoff import pause_s
@@ -54,7 +56,7 @@ def follow(client: Client, sleep: Callable[[float], None] = time.sleep) -> Itera
                 for event in events:
                     last = event.id or last
                     if event.data:
-                        yield Told(int(event.id), event.event, json.loads(event.data))
+                        yield _told(event)
             why = f"{client.url} ended the stream"
         except ClientError as error:
             if not again or (isinstance(error, RefusedError) and not isinstance(error, UnavailableError)):
@@ -64,3 +66,10 @@ def follow(client: Client, sleep: Callable[[float], None] = time.sleep) -> Itera
         pause = min(pause_s(failures), LONGEST_PAUSE_S)
         yield Broken(why, pause)
         sleep(pause)
+
+
+def _told(event: ServerSentEvent) -> Told:
+    try:
+        return Told(int(event.id), event.event, json.loads(event.data))
+    except ValueError as error:
+        raise RefusedError(f"the stream holds something that is no notification: {error}") from error
