@@ -107,8 +107,11 @@ def _leave(env: Mapping[str, str], text: str, system: System) -> None:
     probe = text.startswith("monitor ") and env.get("OCF_RESKEY_CRM_meta_interval", "0") == "0"
     if not resource or probe:
         return
+    path = REASON.format(resource=resource)
     try:
-        system.write(REASON.format(resource=resource), text)
+        system.write(path, text)
+        # Pacemaker runs agents with umask 026, and alerts as hacluster.
+        os.chmod(system.root + path, 0o644)  # noqa: PTH101
     except OSError:
         return
 

@@ -174,8 +174,13 @@ def test_a_resource_agent_leaves_its_reason_where_the_alert_agent_looks(tmp_path
     missing = {**recurring, "OCF_RESKEY_binary": "/none"}
     assert runtime.invoke(haproxy.AGENT, "monitor", {**missing, "OCF_RESKEY_CRM_meta_interval": "0"}, host)[0] == 7
     assert not path.exists(), "a probe says nothing of a failure"
-    code, reason = runtime.invoke(haproxy.AGENT, "monitor", missing, host)
+    usual = os.umask(0o026)  # as Pacemaker's executor has it
+    try:
+        code, reason = runtime.invoke(haproxy.AGENT, "monitor", missing, host)
+    finally:
+        os.umask(usual)
     assert code != 0
+    assert path.stat().st_mode & 0o777 == 0o644, "hacluster reads it"
     assert path.read_text() == f"monitor {code} {reason}"
     path.unlink()
     path.mkdir(parents=True)
