@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 from vimha.alarms.delivery import callback as callbacks
 from vimha.alarms.delivery.callback import Callback, CallbackError
+from vimha.alarms.delivery.delivery import check
 from vimha.alarms.delivery.network import CallError, Lookup, Network
-from vimha.alarms.delivery.settings import DeliverySettings
+from vimha.alarms.delivery.settings import DeliverySettings, SnmpSink
 from vimha.alarms.store.outbox import Notice
 from vimha.alarms.subscriptions import FmSubscriptionRequest
+from vimha.errors import UsageError
 from vimha.lab.bmc import tls
 
 REBUILT = Notice(1, "n1", "AlarmListRebuiltNotification", None, 0, "{}")
@@ -322,3 +324,18 @@ def test_tls_is_checked_by_the_configured_authority_and_by_the_name(tmp_path: Pa
             assert len(site.came) == 1
 
     play(work())
+
+
+def test_files_that_cannot_be_used_are_said_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="ca_file"):
+        check(DeliverySettings(ca_file=tmp_path / "missing"))
+    secret = tmp_path / "secret"
+    sink = SnmpSink(name="oss", host="oss.test", user="vimha", secret_file=secret)
+    with pytest.raises(UsageError, match="cannot be read"):
+        check(DeliverySettings(snmp=(sink,)))
+    secret.write_text("a\nb\n")
+    secret.chmod(0o640)
+    with pytest.raises(UsageError, match="others than its owner"):
+        check(DeliverySettings(snmp=(sink,)))
+    secret.chmod(0o600)
+    check(DeliverySettings(snmp=(sink,)))

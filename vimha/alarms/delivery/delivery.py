@@ -22,9 +22,9 @@ from vimha.alarms.delivery import callback
 from vimha.alarms.delivery.callback import Callback
 from vimha.alarms.delivery.feed import Feed
 from vimha.alarms.delivery.ledger import SINK, Ledger
-from vimha.alarms.delivery.network import Lookup, Network
+from vimha.alarms.delivery.network import Lookup, Network, tls_context
 from vimha.alarms.delivery.sender import Addressee, Counters, Receiver, Sender
-from vimha.alarms.delivery.settings import DeliverySettings, OsloSink, Sink, SnmpSink
+from vimha.alarms.delivery.settings import DeliverySettings, OsloSink, Sink, SnmpSink, secret
 from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.outbox import Subscription
 from vimha.alarms.store.store import Store
@@ -73,7 +73,7 @@ class Delivery:
         return sum(sender.dead for sender in self._senders.values())
 
     async def start(self) -> None:
-        """Begin to deliver. CallError when a certificate that is configured cannot be read; StoreError."""
+        """Begin to deliver. UsageError when a certificate that is configured cannot be used; StoreError."""
         self._loop = asyncio.get_running_loop()
         self._network = Network(self._settings, self._lookup)
         self._ledger = Ledger(self._store)
@@ -194,6 +194,13 @@ class Delivery:
         for found in await asyncio.gather(*stopped, return_exceptions=True):
             if isinstance(found, Exception):
                 LOG.error("delivery: a sender ended: a defect", exc_info=found)
+
+
+def check(settings: DeliverySettings) -> None:
+    """UsageError when a file that the settings name cannot be used: to be said before the service listens."""
+    tls_context(settings)
+    for path in (*(sink.secret_file for sink in settings.snmp), *(sink.url_file for sink in settings.oslo)):
+        secret(path)
 
 
 def shard(addressee_id: str) -> int:

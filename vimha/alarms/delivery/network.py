@@ -21,7 +21,7 @@ from yarl import URL
 
 from vimha.alarms.delivery.addresses import Policy
 from vimha.alarms.delivery.settings import DeliverySettings
-from vimha.errors import VimhaError
+from vimha.errors import UsageError, VimhaError
 
 MOST_ANSWER = 64 * 1024
 """Bytes of an answer that are read: a token is some KiB, a callback's answer has none."""
@@ -56,7 +56,7 @@ class Network:
         self._policy = Policy(settings.networks, settings.domains)
         self._lookup = lookup
         self._threads = ThreadPoolExecutor(RESOLVERS, "resolve")
-        self._tls = _context(settings)
+        self._tls = tls_context(settings)
 
     def session(self) -> ClientSession:
         """A pool of connections for one subscriber; to be closed by whoever asked for it."""
@@ -144,11 +144,12 @@ def _words(error: Exception) -> str:
     return "".join(each if each.isprintable() else " " for each in str(words))[:LONGEST_WORDS]
 
 
-def _context(settings: DeliverySettings) -> ssl.SSLContext:
+def tls_context(settings: DeliverySettings) -> ssl.SSLContext:
+    """How certificates are checked and which is shown; UsageError when a file cannot be used."""
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
         if settings.certificate is not None:
             context.load_cert_chain(settings.certificate, settings.key)
     except (OSError, ssl.SSLError) as error:
-        raise CallError(f"delivery: `ca_file`, `certificate` or `key` cannot be read: {error}") from error
+        raise UsageError(f"delivery: ca_file, certificate or key cannot be used: {error}") from error
     return context

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vimha.alarms.subscriptions import Filter
-from vimha.errors import VimhaError
+from vimha.errors import UsageError
 
 Network = IPv4Network | IPv6Network
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
@@ -24,14 +24,14 @@ class Part(BaseModel):
 
 
 def secret(path: Path) -> list[str]:
-    """The lines of a file that holds secrets; VimhaError when others may read it, or it cannot be read."""
+    """The lines of a file that holds secrets; UsageError when others may read it, or it cannot be read."""
     try:
         with path.open() as file:
             if os.fstat(file.fileno()).st_mode & 0o077:
-                raise VimhaError(f"{path}: others than its owner may read it", f"Run: chmod 600 {path}")
+                raise UsageError(f"{path}: others than its owner may read it", f"Run: chmod 600 {path}")
             return file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise VimhaError(f"{path}: cannot be read: {error}") from error
+        raise UsageError(f"{path}: cannot be read: {error}") from error
 
 
 class Sink(Part):
