@@ -3,8 +3,9 @@
 Invariant: only reads, and never more than it was asked for, however many alarms there are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, select
 
@@ -33,7 +34,7 @@ class Span:
 def counts(connection: Connection, where: Where) -> Mapping[tuple[Severity, AckState], int]:
     """How many active alarms meet all conditions (on schema.ALARM's columns), by severity and acknowledgement."""
     group = (ALARM.c.severity, ALARM.c.ack)
-    rows = connection.execute(select(*group, func.count()).where(*where).group_by(*group))
+    rows: Iterable[Any] = connection.execute(select(*group, func.count()).where(*where).group_by(*group))
     return {(Severity(severity), AckState(ack)): number for severity, ack, number in rows}
 
 
@@ -53,7 +54,9 @@ def cleared_spans(connection: Connection, from_us: int, to_us: int, where: Where
 
 def last_severities(connection: Connection, alarm_ids: Sequence[str]) -> Mapping[str, Severity]:
     """The severity that each of these alarms had before it was cleared, as far as they are cleared."""
-    rows = connection.execute(select(HISTORY.c.id, HISTORY.c.severity).where(HISTORY.c.id.in_(alarm_ids)))
+    rows: Iterable[Any] = connection.execute(
+        select(HISTORY.c.id, HISTORY.c.severity).where(HISTORY.c.id.in_(alarm_ids))
+    )
     return {alarm_id: Severity(severity) for alarm_id, severity in rows}
 
 
