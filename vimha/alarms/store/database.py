@@ -164,8 +164,8 @@ class Database:
 
 
 def _analyse(connection: Connection) -> list[tuple[Any, ...]]:
-    """Look at 20,000 entries of each index: some 20 ms, however large the tables are. Fewer than a host has in a history
-    of millions would make its index look no better than that of severities.
+    """Look at 20,000 entries of each index: some 20 ms, however large the tables are. Fewer than a host has in a long
+    history would make its index look no better than that of severities.
     """
     connection.exec_driver_sql("PRAGMA analysis_limit=20000")
     connection.exec_driver_sql("ANALYZE")
