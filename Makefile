@@ -12,7 +12,7 @@ LAB_PACKAGES := $(CLUSTER_PACKAGES) mmdebstrap systemd-container e2fsprogs iprou
 # Daemons and validators that the tests run on this machine; they are started by the tests alone.
 TEST_PACKAGES := $(LAB_PACKAGES) pacemaker corosync pcs crmsh resource-agents fence-agents haproxy glance-api \
 	rabbitmq-server erlang-snmp python3-keystone mariadb-server galera-4 galera-arbitrator-4 rsync lsof libxml2-utils ipmitool snmptrapd smitools qemu-system-x86 busybox-static \
-	vagrant
+	vagrant chromium chromium-driver
 
 # Install those of the packages $(1) that are missing.
 define need

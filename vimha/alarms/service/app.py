@@ -1,7 +1,7 @@
 """The service put together: `make_app` has the routes, what stands before them, and what runs beside them.
 
-Invariant: the order before a route is fixed: count, body limit, version, who asks; so nothing is parsed for who may not
-ask.
+Invariant: the order before a route is fixed: count, body limit, version, whose page, who asks; so nothing is parsed for
+who may not ask.
 """
 
 import asyncio
@@ -40,6 +40,8 @@ from vimha.alarms.service.limits import BodyLimit
 from vimha.alarms.service.links import TREES, VERSION
 from vimha.alarms.service.metrics import Count, Metrics
 from vimha.alarms.service.node_watch import NodeWatch
+from vimha.alarms.service.origin import SameOrigin
+from vimha.alarms.service.pages import routes as pages
 from vimha.alarms.service.stream import Streams
 from vimha.alarms.service.users import Users
 from vimha.alarms.service.versions import VersionHeader
@@ -49,7 +51,7 @@ SOL = (listing.router, alarms.router, subscriptions.router)
 """What each tree has under its version."""
 OURS = (history.router, nodes.router, stream.router)
 """What the canonical tree has beside."""
-TOP = (events.router, southbound.router, retention.router, metrics.router, health.router)
+TOP = (events.router, southbound.router, retention.router, metrics.router, health.router, pages.router)
 
 
 def make_app(store: Store, settings: Settings) -> FastAPI:
@@ -79,6 +81,7 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
         certificates=settings.auth.certificates,
         keystone=Keystone(settings.auth.keystone) if settings.auth.keystone else None,
     )  # fmt: skip
+    app.add_middleware(SameOrigin, url=settings.url)
     app.add_middleware(VersionHeader)
     app.add_middleware(BodyLimit)
     app.add_middleware(Count, figures=figures)
