@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 from starlette.testclient import TestClient
 
 from vimha.alarms import times
@@ -94,6 +95,20 @@ def until(true: Callable[[], Any], within_s: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.01)
+
+
+def answers(port: int) -> bool:
+    """Whether a service on this port of 127.0.0.1 is up."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        return int(door.getsockname()[1])
 
 
 def event(name: str, host: str = "c1", severity: str = "CRITICAL", **more: Any) -> dict[str, Any]:

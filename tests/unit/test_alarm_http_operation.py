@@ -11,7 +11,20 @@ from typing import Any
 
 import httpx
 import pytest
-from alarm_service import MERGE, OPERATOR, READER, bearer, event, raised, served, service, settings, until
+from alarm_service import (
+    MERGE,
+    OPERATOR,
+    READER,
+    answers,
+    bearer,
+    event,
+    free_port,
+    raised,
+    served,
+    service,
+    settings,
+    until,
+)
 from starlette.testclient import TestClient
 
 from vimha.alarms.config import Settings
@@ -179,17 +192,3 @@ def test_the_process_serves_and_ends(tmp_path: Path) -> None:
             _, said = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "Traceback" not in said
-
-
-def answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return int(door.getsockname()[1])
