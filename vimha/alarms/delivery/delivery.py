@@ -12,7 +12,7 @@ import os
 import socket
 import uuid
 import zlib
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -136,14 +136,26 @@ class Delivery:
         for key in [key for key, sender in self._senders.items() if sender.dead and key not in wanted]:
             await self._ledger.report(key, Severity.CLEARED)
         await self._stop([key for key, task in self._tasks.items() if key not in mine or task.done()])
+        await self._resume(mine)
         for key in mine.keys() - self._tasks.keys():
             await self._begin(key, mine[key])
 
     def _expire(self) -> None:
         """The leases ended: another node may send from now on."""
-        LOG.warning("delivery: stopped, for the leases could not be renewed in time")
-        for task in self._tasks.values():
-            task.cancel()
+        LOG.warning("delivery: paused, for the leases could not be renewed in time")
+        for sender in self._senders.values():
+            sender.pause()
+
+    async def _resume(self, mine: Mapping[str, Subscription | Sink]) -> None:
+        """Go on with those that paused; those that another node has served meanwhile begin anew from where it came."""
+        behind = []
+        for key, sender in self._senders.items():
+            whom = mine[key]
+            if isinstance(whom, Subscription) and whom.cursor > sender.cursor and not sender.dead:
+                behind.append(key)
+            elif sender.paused:
+                sender.resume()
+        await self._stop(behind)
 
     async def _begin(self, key: str, whom: Subscription | Sink) -> None:
         try:

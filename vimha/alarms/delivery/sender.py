@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from vimha.alarms import times
@@ -84,6 +85,7 @@ class Sender:
         self._dead = addressee.dead
         self._noted = addressee.failing_since_us
         self._why = ""
+        self.paused = False
         self._stirred = asyncio.Event()
         self._begin(addressee.cursor, addressee.failing_since_us)
 
@@ -95,6 +97,21 @@ class Sender:
     @property
     def dead(self) -> bool:
         return self._dead
+
+    @property
+    def cursor(self) -> int:
+        return self._backlog.cursor
+
+    def pause(self) -> None:
+        """The lease may be another's now: nothing is sent until `resume`. What was on its way is the next again."""
+        self.paused = True
+        self._drop_calls()
+
+    def resume(self) -> None:
+        """The lease is this node's again. Should another have sent meanwhile, then in the same order: what is sent
+        twice is only repeated."""
+        self.paused = False
+        self.stir()
 
     def stir(self) -> None:
         """There is something to do, probably."""
@@ -117,7 +134,6 @@ class Sender:
         self._backlog = Backlog(cursor)
         self._standing = Standing(self._settings.in_flight, since_us)
         self._calls: set[asyncio.Task[None]] = set()
-        self._out = 0
         self._rest_until = 0.0
         self._follows = False
         """Whether all that was for it alone has been read from the store."""
@@ -159,13 +175,12 @@ class Sender:
             self._backlog.skip(each.notice.sequence)
 
     def _send(self) -> None:
-        if asyncio.get_running_loop().time() < self._rest_until:
+        if self.paused or asyncio.get_running_loop().time() < self._rest_until:
             return
-        while self._out < self._standing.limit and (notice := self._backlog.take()):
-            self._out += 1
+        while len(self._calls) < self._standing.limit and (notice := self._backlog.take()):
             task = asyncio.create_task(self._deliver(notice, self._backlog))
             self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
+            task.add_done_callback(partial(self._ended, notice, self._backlog))
 
     async def _deliver(self, notice: Notice, backlog: Backlog) -> None:
         try:
@@ -177,9 +192,12 @@ class Sender:
             self._failed(notice, backlog, repr(error))
         else:
             self._delivered(notice, backlog)
-        finally:
-            self._out -= 1
-            self.stir()
+
+    def _ended(self, notice: Notice, backlog: Backlog, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        if task.cancelled():
+            backlog.again(notice)
+        self.stir()
 
     def _delivered(self, notice: Notice, backlog: Backlog) -> None:
         backlog.done(notice)
