@@ -80,7 +80,21 @@ def test_private_callbacks_are_refused_unless_allowed(tmp_path: Path, subscriber
         assert client.get(URL).json() == []
 
 
-def test_at_most_a_thousand(client: TestClient, subscriber: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_and_one(tmp_path: Path, subscriber: Receiver) -> None:
+    chosen = settings(tmp_path)
+    store = Store.open(chosen.store)
+    for number in range(1000):
+        store.subscribe(f"{number:032}", {"callbackUri": subscriber.url, "filter": {"hosts": [f"h{number}"]}})
+    with service(chosen, store) as client:
+        assert client.post(URL, json={"callbackUri": subscriber.url}).status_code == 503
+        assert len(client.get(URL).json()) == 1000
+        raised(client, "h777")
+        until(lambda: subscriber.got, 30)
+        assert subscriber.got[0]["alarm"]["location"]["host"] == "h777"
+    store.close()
+
+
+def test_at_most_so_many(client: TestClient, subscriber: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriptions, "MOST", 3)
     answers = [
         client.post(URL, json={"callbackUri": subscriber.url, "filter": {"hosts": [str(number)]}}).status_code
