@@ -43,7 +43,7 @@ def watch(client: "Client", wanted: str | None, output: str) -> None:
     board = Board(client, wanted)
     out = console()
     live = sys.stdout.isatty() and not out.is_dumb_terminal
-    view: View = Objects() if output == "json" else Screen(out, client.url) if live else Lines()
+    view: View = Screen(out, client.url) if live and output == "text" else Lines(output == "json")
     with suppress(KeyboardInterrupt), view.opened(board):
         for change in board.changes():
             view.show(change, board)
@@ -60,42 +60,36 @@ class View(Protocol):
 
 
 class Lines:
-    """One line each, for files and pipes; troubles on standard error."""
+    """For files and pipes: a line for each alarm that is active, then one for each notification; as JSON an object with
+    all of `alarms`, and then one for each notification. Troubles are on standard error.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._live = False
 
     def opened(self, board: "Board") -> AbstractContextManager[object]:
         return nullcontext()
 
     def show(self, change: "Change", board: "Board") -> None:
         from vimha.alarms.client.board import Renewed
-        from vimha.alarms.client.following import Told
+        from vimha.alarms.client.following import Broken, Connected, Told
 
         match change:
+            case Told() if self._as_json:
+                _say(json.dumps({"sequence": change.sequence, "kind": change.kind, "alarm": change.body}))
             case Told():
                 _say(tables.line(change.kind, change.body))
+            case Renewed() if self._as_json:
+                _say(json.dumps({"alarms": list(board.alarms.values())}))
             case Renewed():
                 for body in reversed(list(board.alarms.values())):
                     _say(tables.line(NotificationType.ALARM, body))
-            case _:
-                _tell(change)
-
-
-class Objects:
-    """One JSON object to a line: `alarms` as they are at the beginning, and then each notification."""
-
-    def opened(self, board: "Board") -> AbstractContextManager[object]:
-        return nullcontext()
-
-    def show(self, change: "Change", board: "Board") -> None:
-        from vimha.alarms.client.board import Renewed
-        from vimha.alarms.client.following import Told
-
-        match change:
-            case Told():
-                _say(json.dumps({"sequence": change.sequence, "kind": change.kind, "alarm": change.body}))
-            case Renewed():
-                _say(json.dumps({"alarms": list(board.alarms.values())}))
-            case _:
-                _tell(change)
+            case Broken() if self._live:
+                click.echo(f"vimha: {change.why}; trying again", err=True)
+            case Connected() if not self._live:
+                click.echo("vimha: connected", err=True)
+        self._live = not isinstance(change, Broken)
 
 
 class Screen:
@@ -134,13 +128,6 @@ class Screen:
         hidden = f", of which the first {room} are shown" if len(found) > room else ""
         rows = tables.alarms(found[:room], width, folded=False) if found else Text("no active alarm")
         return Group(state, "", rows, "", Text(f"{tables.count(found)}{hidden}  (Ctrl-C ends)", style="dim"))
-
-
-def _tell(change: "Change") -> None:
-    from vimha.alarms.client.following import Broken
-
-    said = f"{change.why}; trying again" if isinstance(change, Broken) else "connected"
-    click.echo(f"vimha: {said}", err=True)
 
 
 def _say(line: str) -> None:

@@ -75,19 +75,23 @@ def refusal(response: httpx.Response) -> RefusedError:
 
 def unreachable(url: str, error: httpx.HTTPError) -> UnreachableError:
     """Why nothing came from `url`."""
-    if isinstance(error, httpx.TimeoutException):
-        return UnreachableError(f"{url}: no answer in time", HERE)
-    match next((each for each in _causes(error) if isinstance(each, OSError)), None):
+    remedy = HERE
+    match next((each for each in _causes(error) if isinstance(each, OSError)), error):
+        case httpx.TimeoutException() | TimeoutError():
+            why = "no answer in time"
+        case httpx.RemoteProtocolError():
+            why, remedy = "it closed the connection", f"{HERE} One that speaks TLS is at https://."
         case ssl.SSLCertVerificationError() as found:
-            return UnreachableError(f"{url}: its certificate cannot be trusted: {found.verify_message}", TRUST)
+            why, remedy = f"its certificate cannot be trusted: {found.verify_message}", TRUST
         case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
-            return UnreachableError(f"{url}: it speaks no TLS there", "Is it http:// instead of https://?")
+            why, remedy = "it speaks no TLS there", "Is it http:// instead of https://?"
         case ssl.SSLError() as found:
-            return UnreachableError(f"{url}: TLS failed: {found.reason or found}", HERE)
-        case OSError(strerror=str(why)):
-            return UnreachableError(f"{url}: {why}", HERE)
-    remedy = HERE if url.startswith("https") else f"{HERE} It closes http:// connections when it speaks TLS: https://?"
-    return UnreachableError(f"{url}: {error or type(error).__name__}", remedy)
+            why = f"TLS failed: {found.reason or found}"
+        case OSError(strerror=str(words)):
+            why = words
+        case found:
+            why = str(found) or type(found).__name__
+    return UnreachableError(f"{url}: {why}", remedy)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
