@@ -1,5 +1,6 @@
 """The commands of an operator, against the real service on loopback: what they print, and what they end with."""
 
+import io
 import json
 import os
 import pty
@@ -15,12 +16,16 @@ import click
 import pytest
 from alarm_service import OPERATOR, event, receiver, served, settings, until
 from click.shell_completion import ShellComplete
+from rich.console import Console
 
 from vimha.alarms.client.access import Access
+from vimha.alarms.client.board import Board
 from vimha.alarms.client.client import Client
+from vimha.alarms.client.following import Broken, Connected
 from vimha.alarms.words import AckState
 from vimha_cli import main
 from vimha_cli.alarms import alarms, tables
+from vimha_cli.alarms.watching import Screen
 
 Vimha = Callable[..., tuple[int, str, str]]
 VIMHA = [sys.executable, "-m", "vimha_cli.main", "alarms"]
@@ -276,6 +281,27 @@ def test_watching_a_terminal_is_a_table_that_lives(client: Client) -> None:
         assert watch.wait(10) == 0
     os.close(screen)
     os.close(terminal)
+
+
+def test_a_screen_says_whether_it_is_up_to_date_and_what_it_has_no_room_for(client: Client) -> None:
+    for number in range(6):
+        raised(client, f"r{number}")
+    out = Console(record=True, width=120, height=10, file=io.StringIO())
+    screen, board = Screen(out, "https://vip"), Board(client, None)
+    board.alarms = {each["id"]: each for each in client.alarms()}
+
+    def shown(*changes: Connected | Broken) -> str:
+        for change in changes:
+            screen.show(change, board)
+        out.print(screen.drawn(board))
+        return out.export_text()
+
+    assert "https://vip  connecting" in shown()
+    text = shown(Connected(again=False))
+    assert "https://vip  live since" in text and "6 critical, of which the first 4 are shown" in text
+    text = shown(Broken("no route", 1), Broken("refused", 1))
+    assert "not up to date since" in text and "no route; trying again" in text
+    assert "live since" in shown(Connected(again=True))
 
 
 # What holds for all

@@ -104,7 +104,7 @@ class Screen:
         from rich.live import Live
 
         return Live(
-            get_renderable=lambda: self._drawn(board), console=self._console, screen=True, refresh_per_second=REFRESH
+            get_renderable=lambda: self.drawn(board), console=self._console, screen=True, refresh_per_second=REFRESH
         )
 
     def show(self, change: "Change", board: "Board") -> None:
@@ -117,7 +117,8 @@ class Screen:
         elif isinstance(change, Connected | Renewed) and not live:
             self._state, self._style = f"live since {tables.moment(None)}", "green"
 
-    def _drawn(self, board: "Board") -> "RenderableType":
+    def drawn(self, board: "Board") -> "RenderableType":
+        """The screen as it is now; asked for by another thread."""
         from rich.console import Group
         from rich.text import Text
 
