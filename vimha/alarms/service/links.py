@@ -4,6 +4,7 @@ Invariant: what is shown of an alarm is what is kept, and `_links`; of a subscri
 """
 
 import json
+import re
 from typing import Any
 
 from fastapi import Request
@@ -16,6 +17,7 @@ from vimha.alarms.store.queries import Kept
 TREES = ("/vimfm", "/vnffm", "/nsfm")
 """The first is canonical; the others are where SOL003 and SOL005 have the same resources."""
 VERSION = "/v1"
+FIRST = re.compile(r'\{"id":"([\w-]+)",')
 
 
 class Href(BaseModel):
@@ -39,6 +41,14 @@ def alarm(kept: Kept, root: str) -> dict[str, Any]:
     """Alarm (SOL003, 7.5.2.4) with its links."""
     body: dict[str, Any] = json.loads(kept.body)
     return {**body, "_links": {"self": {"href": f"{root}/alarms/{body['id']}"}}}
+
+
+def text(kept: Kept, root: str) -> str:
+    """The same as JSON text, not parsed: its id is the first of its attributes (alarms/sol.py)."""
+    found = FIRST.match(kept.body)
+    if not found:
+        return json.dumps(alarm(kept, root))
+    return f'{kept.body[:-1]},"_links":{{"self":{{"href":{json.dumps(f"{root}/alarms/{found[1]}")}}}}}}}'
 
 
 def subscription(known: Subscription, root: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Asked(BaseModel):
     nextpage_opaque_marker: str | None = Field(None, max_length=256)
 
     @property
-    def selector(self) -> Selector:
+    def selector(self) -> Selector | None:
         return select(
             fields=self.fields, exclude_fields=self.exclude_fields, all_fields=self.all_fields is not None,
             exclude_default=self.exclude_default is not None,
@@ -72,11 +72,15 @@ def conditions(text: str | None, table: Table) -> list[ColumnElement[bool]]:
         raise ProblemError(400, error.message) from error
 
 
-async def shown(page: Page, selector: Selector, request: Request, here: Context) -> Response:
+async def shown(page: Page, selector: Selector | None, request: Request, here: Context) -> Response:
     """The page's answer, with the link to the next one."""
     root = links.base(here, request)
+    headers = _next(page, request, here)
+    if selector is None:
+        texts = f"[{','.join(links.text(kept, root) for kept in page.items)}]"
+        return Response(texts, headers=headers, media_type="application/json")
     made = await asyncio.to_thread(lambda: [selector(links.alarm(kept, root)) for kept in page.items])
-    return JSONResponse(made, headers=_next(page, request, here))
+    return JSONResponse(made, headers=headers)
 
 
 def marker(after: Key) -> str:

@@ -25,8 +25,12 @@ Body = dict[str, Any]
 Selector = Callable[[Body], Body]
 
 
-def select(*, fields: str | None, exclude_fields: str | None, all_fields: bool, exclude_default: bool) -> Selector:
-    """What is to be done with each alarm; ProblemError 400 for what cannot be left out, is unknown, or contradicts."""
+def select(
+    *, fields: str | None, exclude_fields: str | None, all_fields: bool, exclude_default: bool
+) -> Selector | None:
+    """What is to be done with each alarm, None: nothing; ProblemError 400 for what cannot be left out, is unknown, or
+    contradicts.
+    """
     if exclude_fields is not None and (fields is not None or exclude_default):
         raise ProblemError(400, "exclude_fields goes with neither fields nor exclude_default")
     if all_fields and (fields is not None or exclude_fields is not None or exclude_default):
@@ -37,7 +41,7 @@ def select(*, fields: str | None, exclude_fields: str | None, all_fields: bool, 
         gone = (STRUCTURED if exclude_default else OPTIONAL) - _named("fields", fields, OPTIONAL | MANDATORY)
     else:
         gone = STRUCTURED if exclude_default else frozenset()
-    return lambda body: _without(body, gone) if gone else body
+    return (lambda body: _without(body, gone)) if gone else None
 
 
 def _named(parameter: str, text: str, known: frozenset[str]) -> frozenset[str]:
