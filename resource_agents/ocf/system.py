@@ -182,6 +182,12 @@ class System:
             entry = pwd.getpwnam(user)
             os.chown(self.root + path, entry.pw_uid, entry.pw_gid)
 
+    def give(self, path: str, user: str) -> None:
+        """Make `user` (empty: nobody) the owner of the file at `path`, if there is one."""
+        if user and os.path.isfile(self.root + path):
+            entry = pwd.getpwnam(user)
+            os.chown(self.root + path, entry.pw_uid, entry.pw_gid)
+
     def name_process(self, name: str) -> None:
         """Have this process listed by `name`, where that can be."""
         try:

@@ -48,7 +48,10 @@ def good(tmp_path: Path, open_folder: Path) -> dict[str, dict[str, str]]:
     stand_in = tmp_path / "glance-stand-in"
     stand_in.write_text("#!/usr/bin/python3 -IS\n" + STAND_IN)
     stand_in.chmod(0o755)
-    glance_port = str(free_port())
+    glance_port, alarms_port = str(free_port()), free_port()
+    service = tmp_path / "alarms-stand-in"
+    service.write_text("#!/usr/bin/python3 -IS\n" + STAND_IN.replace("int(sys.argv[-1])", str(alarms_port)))
+    service.chmod(0o755)
     arbiter = tmp_path / "garbd-stand-in"
     arbiter.write_text("#!/usr/bin/python3 -IS\n" + ARBITER)
     arbiter.chmod(0o755)
@@ -64,6 +67,10 @@ def good(tmp_path: Path, open_folder: Path) -> dict[str, dict[str, str]]:
             "user": "nobody", "pid": str(tmp_path / "health.pid"),
         },
         "rabbitmq": {"amqp": "127.0.0.1:5672", "members": "n1=127.0.0.1", "management": ""},
+        "alarms": {
+            "binary": str(service), "config": str(settings), "user": "", "state": str(tmp_path / "state"),
+            "pid": str(tmp_path / "alarms.pid"), "health": f"http://127.0.0.1:{alarms_port}",
+        },
         "bond": {"ports": "lo", "min_ports": "1", "bond": "", "attribute": "vimha-tester"},
         "glance-api": {
             "binary": str(stand_in), "config": str(settings), "user": "", "log_file": glance_port,
@@ -162,6 +169,7 @@ def test_pacemaker_validates_parameters(agent: agents.AgentInfo, good: dict[str,
     done = run([*argv, *given, "--output-as=xml"])
     assert done.ok, done.out
     wrong = {
+        "alarms": "health=nowhere",
         "bond": "ports=a/b", "haproxy": "health=nowhere", "glance-api": "url=nowhere", "health": "listen=nowhere",
         "galera": "members=nowhere", "garbd": "address=nowhere", "rabbitmq": "members=nowhere",
     }[agent.name]  # fmt: skip

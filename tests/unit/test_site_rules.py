@@ -185,6 +185,16 @@ CASES: list[tuple[str, str, list[tuple[str, int]]]] = [
     ("VIPs on four nodes", swap(TWO_VIPS) + LARGE + SERVICES + "vip_policy: {active: 2, spare: 2}\n", [("S059", 14)]),
     ("VIPs dealt out in small", BASE + "vip_policy: {active: 2, spare: 1}\n", [("S066", 11)]),
     ("the VIPs of small in other words", BASE + "vip_policy: {active: 1, spare: 2}\n", []),
+    ("an alarm service and a database", BASE + "database: {}\nalarms: {}\n", []),
+    ("an alarm service alone", BASE + "services: {}\nalarms: {}\n", [("S068", 12)]),
+    ("an alarm service on each node, alone", BASE + "alarms:\n  policy: all-active\n", [("S069", 12)]),
+    ("an alarm service in large, alone", swap(TWO_VIPS) + LARGE + SERVICES + "alarms: {}\n", [("S069", 14)]),
+    ("an only alarm service in large", swap(TWO_VIPS) + LARGE + SERVICES + "database: {}\n"
+     "alarms: {policy: active-standby}\n", [("S056", 15)]),
+    ("an alarm service without TLS", BASE + 'database: {}\nalarms:\n  certificate: ""\n', [("S070", 13)]),
+    ("an alarm service on the database's port", BASE + "database: {}\nalarms: {port: 3306}\n", [("S054", 12)]),
+    ("an alarm service on a high port", BASE + "database: {}\nalarms: {port: 60000}\n", [("S055", 12)]),
+    ("a service called alarms", BASE + "services: {alarms: {}}\n", [("S058", 11)]),
     ("a service called like another's clone", BASE + "services: {one: {},\n one-clone: {port: 5}}\n", [("S058", 12)]),
 ]  # fmt: skip
 

@@ -3,9 +3,10 @@
 Invariant: only attempts by the services' own protocol make the outage; the TCP probes and the logs explain it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vimha.drill.alarms import CLEARED, Call, raised
 from vimha.drill.journal import Event
 from vimha.drill.ledger import Audit
 from vimha.drill.outage import Attempt, Window, between, idle_s, longest, stall_s, unavailable_s, windows
@@ -18,8 +19,8 @@ from vimha.drill.verdict import Expectation, Limits, Round, problems
 class Seen:
     """One round as recorded, in monotonic seconds: the fault, the moment `since` which the outage counts (the fault,
     or the end of a fault that ends by itself), the watching's end and whether the service had returned by then,
-    attempts by probe, sightings, the nodes' logs, and what became of the acknowledged writes (None: nobody wrote, or
-    the cluster never became healthy enough to ask).
+    attempts by probe, sightings, the nodes' logs, what became of the acknowledged writes (None: nobody wrote, or the
+    cluster never became healthy enough to ask), and what a subscriber to alarms was told and was not.
     """
 
     dc: str
@@ -32,6 +33,8 @@ class Seen:
     sightings: Sequence[Sighting]
     logs: Sequence[Event]
     audit: Audit | None = None
+    calls: tuple[Call, ...] | None = None
+    untold: tuple[str, ...] = ()
 
 
 def evidence(sightings: Sequence[Sighting], held: Sequence[Holding], since: float) -> tuple[str, ...]:
@@ -77,7 +80,7 @@ def assess(
     healing = tuple((name, window.length_s if window else 0.0) for name, window in after.items())
     held = holdings(seen.sightings)
     fault = Event(seen.fault_at, "fault", seen.target, f"fault injected on {seen.target}")
-    events = merge(fault, worst, held, seen.sightings, seen.logs)
+    events = merge(fault, worst, held, seen.sightings, (*seen.logs, *_told(seen.calls or ())))
     result = Round(
         number=number,
         target=seen.target,
@@ -104,8 +107,20 @@ def assess(
         holdings=held,
         events=tuple(entry for entry in events if entry.at >= seen.fault_at - 1),
         phases=phases(events, seen.fault_at),
+        calls=seen.calls,
+        told=raised([call for call in seen.calls or () if call.at >= seen.fault_at], expected.alarm, seen.target)
+        if expected.alarm
+        else None,
+        untold=seen.untold,
     )
     return replace(result, problems=problems(result, expected))
+
+
+def _told(calls: Iterable[Call]) -> Iterator[Event]:
+    """The notifications that tell of an alarm, as events of the timeline."""
+    for call in calls:
+        if call.definition and call.severity != CLEARED:
+            yield Event(call.at, "told", "", f"a subscriber is told: {call.definition} of {call.about}")
 
 
 def _known(found: Iterable[Window], until: float) -> tuple[Window, ...]:
@@ -124,4 +139,9 @@ def one_line(done: Round) -> str:
     limit = done.limits.budget_worst_s
     held_to = f"budget {limit:.2f} s" if limit is not None else f"objective {done.limits.objective_s:g} s"
     parts = [f"outage {done.outage_s:.2f} s ({held_to})", "fenced" if done.fenced else "not fenced"]
+    if done.told:
+        after_s = done.told.at - done.fault_at
+        parts.append(
+            f"{done.told.definition} told {after_s:.2f} s after the fault, {done.told.lag_s:.2f} s after its event"
+        )
     return ", ".join([*parts, *(f"FAIL: {problem}" for problem in done.problems)])

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from vimha.drill.alarms import AlarmBooks, AlarmService, Call
 from vimha.drill.ledger import Audit
 from vimha.drill.outage import Attempt
 from vimha.drill.probes import Prober, Target
 from vimha.drill.stage import Machines
 from vimha.drill.stores import Books, Database, Front, Messaging, Store
-from vimha.lab.cabling import CLIENT
+from vimha.lab.cabling import CLIENT, Cabling
 from vimha.site.model import Site
 
 PATHS = {"glance-api": "/healthcheck"}
@@ -42,11 +43,22 @@ def stores(machines: Machines) -> dict[str, Store]:
     return {name: kinds[name](front, runners) for name, front in fronts.items()}
 
 
+def alarm_service(machines: Machines) -> AlarmService | None:
+    """The alarm service of the site that runs on `machines`, for a subscriber at the client's first address."""
+    if machines.site.alarms is None:
+        return None
+    (_, own), *_ = Cabling("", machines.site).addresses(CLIENT)
+    return AlarmService(machines.alarm_door(), str(own.ip))
+
+
 class Clients:
     """The clients of one round, running; leaving ends them."""
 
-    def __init__(self, machines: Machines, found: dict[str, Store], work: Path) -> None:
-        self._machines, self._stores, self._work = machines, found, work
+    def __init__(
+        self, machines: Machines, found: dict[str, Store], work: Path, alarms: AlarmService | None = None
+    ) -> None:
+        self._machines, self._stores, self._work, self._service = machines, found, work, alarms
+        self._alarms: AlarmBooks | None = None
         self._books: dict[str, Books] = {}
         self._prober: Prober | None = None
         self._stack = ExitStack()
@@ -54,6 +66,8 @@ class Clients:
     def __enter__(self) -> "Clients":
         netns = self._machines.netns(CLIENT)
         with ExitStack() as stack:
+            if self._service:
+                self._alarms = stack.enter_context(self._service.open(netns, self._work))
             for name, store in self._stores.items():
                 self._books[name] = stack.enter_context(store.open(netns, self._work))
             if asked := targets(self._machines.site):
@@ -74,6 +88,17 @@ class Clients:
     def serving(self, service: str) -> str | None:
         """The node whose member of `service` the writer's work ends up on; None when that service keeps no books."""
         return self._books[service].serving() if service in self._books else None
+
+    def untold(self) -> tuple[str, ...]:
+        """What the alarm service's subscriber does not know of its alarms, in words. The cluster must be healthy."""
+        return self._alarms.settle() if self._alarms else ()
+
+    def calls(self) -> tuple[Call, ...] | None:
+        """Every alarm notification by now; None where there is no alarm service."""
+        if self._alarms is None:
+            return None
+        self._alarms.read()
+        return tuple(self._alarms.calls)
 
     def settle(self) -> Audit | None:
         """End the writing and audit every store; None where there is none. The cluster must be healthy."""

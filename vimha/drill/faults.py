@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from vimha.drill.injection import GONE, KEPT, RETURN_OBJECTIVE_S, Fault, Injection, power_on_all
+from vimha.drill.injection import FAILED, GONE, KEPT, RETURN_OBJECTIVE_S, Fault, Injection, power_on_all
 from vimha.drill.member_faults import MEMBER_FAULTS
 from vimha.drill.stage import Roles, Stage
 from vimha.drill.verdict import Expectation
@@ -46,10 +46,12 @@ def daemons(site: Site, service: str) -> str:
         return "^/usr/sbin/haproxy "
     if service in CLUSTERED and service in site.stateful:
         return CLUSTERED[service]
+    if service == "alarms" and site.alarms:
+        return "^/opt/vimha/bin/python[^ ]* .*/opt/vimha/bin/vimha alarms serve"
     if service in site.services:
         return f"^/usr/bin/python3 /usr/bin/{site.services[service].kind} .*/etc/vimha/{service}\\.conf"
     raise VimhaError(
-        f"the site has no service {service}", f"There are {', '.join((HAPROXY, *site.services, *site.stateful))}."
+        f"the site has no service {service}", f"There are {', '.join((HAPROXY, *site.services, *site.fronted))}."
     )
 
 
@@ -137,14 +139,14 @@ FAULTS = {
               "node-freeze", GONE, _freeze),
         Fault("service-kill", "service killed (SIGKILL)",
               "Kills all processes of a service on the active node (haproxy unless --service names another).",
-              "process-crash", KEPT, _signal("KILL")),
+              "process-crash", FAILED, _signal("KILL")),
         Fault("service-freeze", "service frozen (SIGSTOP)",
               "Stops all processes of a service on the active node: connections are still accepted, nothing answers.",
-              "process-hang", KEPT, _signal("STOP")),
+              "process-hang", FAILED, _signal("STOP")),
         Fault("port-down", "active leg of the active node down",
               "Takes the carrier from the port that carries the VIP's traffic. The bond, or the VIP, must move; no "
               "node may be fenced for it.",
-              "port-loss", KEPT, _port_down),
+              "port-loss", Expectation(fenced=False, alarm="control.ports."), _port_down),
         Fault("plane-down", "first network plane down",
               "Takes a whole switch fabric away, for all nodes at once. No node may be fenced for it.",
               "plane-loss", KEPT, _plane_down),

@@ -11,7 +11,8 @@ from vimha.drill.stage import Roles, Stage
 from vimha.drill.verdict import Expectation
 from vimha.errors import VimhaError
 
-GONE = Expectation(fenced=True, moved=True)
+GONE = Expectation(fenced=True, moved=True, alarm="control.node.lost")
+FAILED = Expectation(fenced=False, alarm="control.service.failed")
 KEPT = Expectation(fenced=False)
 RETURN_OBJECTIVE_S = 30.0
 """Faults that take the quorum have an objective of their own, from the return of power to the first good answer: boots,

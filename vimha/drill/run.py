@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vimha.drill import journal
+from vimha.drill.alarms import AlarmService
 from vimha.drill.assess import Seen, assess, one_line
 from vimha.drill.clients import Clients
 from vimha.drill.faults import HAPROXY
@@ -22,7 +23,7 @@ from vimha.drill.journal import Event
 from vimha.drill.split_brain import holder_at, holdings
 from vimha.drill.stage import Roles, Stage
 from vimha.drill.stores import Store
-from vimha.drill.verdict import Limits, Outcome, Round
+from vimha.drill.verdict import ALARM_S, Limits, Outcome, Round
 from vimha.drill.witness import Watch
 from vimha.errors import VimhaError
 from vimha.lab.cabling import SWITCHES, Cabling
@@ -82,10 +83,12 @@ def notice_s(site: Site, fault: Fault, service: str) -> float:
 
 def limits(site: Site, budget: Budget, fault: Fault, fault_class: str) -> Limits:
     """What a round of `fault`, being of `fault_class`, is held against."""
+    objective_s = site.objective / 1000
+    alarm_s = ALARM_S if site.alarms_everywhere else objective_s
     if not fault_class:
-        return Limits(fault.objective_s or site.objective / 1000)
+        return Limits(fault.objective_s or objective_s, alarm_s=alarm_s)
     entry = budget.named(fault_class)
-    return Limits(site.objective / 1000, fault_class, entry.typical_s, entry.worst_s)
+    return Limits(objective_s, fault_class, entry.typical_s, entry.worst_s, alarm_s)
 
 
 class Drill:
@@ -100,9 +103,10 @@ class Drill:
         *,
         service: str = HAPROXY,
         stores: Mapping[str, Store] | None = None,
+        alarms: AlarmService | None = None,
     ) -> None:
         self.stage, self.fault, self.budget, self.tools, self.service = stage, fault, budget, tools, service
-        self.stores = dict(stores or {})
+        self.stores, self.alarms = dict(stores or {}), alarms
         self._settled_at = 0.0
 
     def run(self, rounds: int, want_dc: bool | None = None) -> Outcome:
@@ -161,7 +165,7 @@ class Drill:
             namespaces = {node: machines.netns(node) for node in site.nodes}
             bridges = tuple(Cabling("", site).bridges.values())
             watch = stack.enter_context(Watch(namespaces, vips, machines.netns(SWITCHES), bridges, work / "witness"))
-            clients = stack.enter_context(Clients(machines, self.stores, work))
+            clients = stack.enter_context(Clients(machines, self.stores, work, self.alarms))
             self._baseline(clients, watch)
             roles = self._aim(roles, clients)
             injection = self.fault.prepare(self.stage, roles, self.service)
@@ -176,6 +180,7 @@ class Drill:
                 injection.heal()
                 healed = self._recover(injection)
                 audit = clients.settle() if healed else None
+                untold = clients.untold() if healed else ()
                 fenced = healed and self.stage.was_fenced(injection.target, epoch)
                 logs = self._logs(fault_at)
                 if healed:
@@ -184,7 +189,10 @@ class Drill:
                 insist(lambda: self._abandon(injection), self.tools.say)
                 raise
             tries, sightings = clients.read(), watch.read()
-            seen = Seen(roles.dc, injection.target, fault_at, since, ended, returned, tries, sightings, logs, audit)
+            seen = Seen(
+                roles.dc, injection.target, fault_at, since, ended, returned, tries, sightings, logs, audit,
+                clients.calls(), untold,
+            )  # fmt: skip
         if roles.dc == injection.target:
             self._settled_at = max((e.at for e in logs if e.kind == "dc-elected"), default=self.tools.clock())
         held_to = self._limits(injection.target, roles.dc)

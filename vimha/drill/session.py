@@ -15,7 +15,7 @@ from vimha.cluster import apply, plan, simulate
 from vimha.cluster.document import parse_cib
 from vimha.cluster.live import ANSWER_S, read_cib
 from vimha.cluster.status import status
-from vimha.drill.clients import stores
+from vimha.drill.clients import alarm_service, stores
 from vimha.drill.faults import FAULTS
 from vimha.drill.run import Drill, Tools
 from vimha.drill.stage import Stage
@@ -89,14 +89,17 @@ def play(site: Site, orders: Sequence[Order], say: Say, lab_name: str | None = N
         for order in orders:
             stage = Stage(lab, vip_of(lab.site, order.service))
             tools = Tools(partial(health, stage), say)
-            drill = Drill(stage, FAULTS[order.fault], allowed, tools, service=order.service, stores=stores(lab))
+            drill = Drill(
+                stage, FAULTS[order.fault], allowed, tools, service=order.service, stores=stores(lab),
+                alarms=alarm_service(lab),
+            )  # fmt: skip
             outcomes.append(drill.run(order.rounds, order.want_dc))
     return outcomes, allowed
 
 
 def vip_of(site: Site, service: str) -> str:
     """The VIP that a drill on `service` is about: its own, or for haproxy the first."""
-    return site.vip_of(service) if service in (*site.services, *site.stateful) else next(iter(site.vips))
+    return site.vip_of(service) if service in (*site.services, *site.fronted) else next(iter(site.vips))
 
 
 def health(stage: Stage) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Protocol
 from lxml import etree
 
 from vimha.errors import VimhaError
+from vimha.lab.doors import Door
 from vimha.lab.power import Power
 from vimha.process import Result, Runner, checked
 from vimha.site.model import Site
@@ -41,6 +42,7 @@ class Machines(Protocol):
     def partition(self, groups: Sequence[Sequence[str]]) -> None: ...
     def heal(self) -> None: ...
     def netns(self, name: str) -> str: ...
+    def alarm_door(self) -> Door: ...
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vimha.drill.alarms import Call
 from vimha.drill.journal import Event
 from vimha.drill.outage import Attempt, Window
 from vimha.drill.split_brain import Holding
 from vimha.drill.timeline import Phase
 
+ALARM_S = 1.0
+"""A subscriber is told of an event within this time of Pacemaker's (B2)."""
 STALL_S = 0.25
 """A probe that slept longer than this (12 attempts) has not watched: the round's figure is not to be believed."""
 
@@ -33,14 +36,18 @@ class Limits:
     fault_class: str = ""
     budget_typical_s: float | None = None
     budget_worst_s: float | None = None
+    alarm_s: float = ALARM_S
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a fault must lead to; None: either is right."""
+    """What a fault must lead to; None: either is right. `alarm`: the begin of what a subscriber must be told of the
+    node that is hit, where the site has an alarm service.
+    """
 
     fenced: bool | None = None
     moved: bool | None = None
+    alarm: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,8 @@ class Round:
     """One round of a drill, as measured. `fault_at`, `ended_at` (the watching's end, before healing), `outage`,
     `probes`, `holdings` and `events` carry monotonic seconds; for a fault that ends by itself, `outage_s` counts from
     its end. `outages` and `heal_outages` (while healing) have the longest one of every probe, `books` what the audit
-    of the stores found.
+    of the stores found. `calls` is what the alarm service's subscriber was told (None: there is no such service),
+    `told` the one of them that was expected, `untold` what it was not.
     """
 
     number: int
@@ -77,6 +85,9 @@ class Round:
     events: tuple[Event, ...] = ()
     phases: tuple[Phase, ...] = ()
     problems: tuple[str, ...] = ()
+    calls: tuple[Call, ...] | None = None
+    told: Call | None = None
+    untold: tuple[str, ...] = ()
 
 
 def overruns(seen: Round) -> tuple[str, ...]:
@@ -93,6 +104,9 @@ def overruns(seen: Round) -> tuple[str, ...]:
     if seen.heal_outage_s > limits.objective_s:
         probe = max(seen.heal_outages, key=lambda entry: entry[1], default=("the service", 0.0))[0]
         found.append(f"healing interrupted {probe} for {seen.heal_outage_s:.2f} s, over the objective")
+    if seen.told and seen.told.lag_s > limits.alarm_s:
+        told = f"{seen.told.definition} was told {seen.told.lag_s:.2f} s after Pacemaker's event"
+        found.append(f"{told}, over {limits.alarm_s:g} s")
     if seen.stall_s > STALL_S:
         found.append(f"the probe itself stalled for {seen.stall_s:.2f} s: this machine is too busy to measure")
     return tuple(found)
@@ -111,6 +125,9 @@ def misbehaviour(seen: Round, expected: Expectation) -> tuple[str, ...]:
     if seen.lost_writes:
         found.append(f"{seen.lost_writes} acknowledged writes cannot be read back")
     found += seen.books
+    if expected.alarm and seen.calls is not None and seen.told is None:
+        found.append(f"the subscriber was not told of {expected.alarm.rstrip('.')} on {seen.target}")
+    found += seen.untold
     if not seen.healed:
         found.append("the cluster did not become healthy again after the round")
     return tuple(found)
@@ -213,4 +230,18 @@ def _round_as_dict(entry: Round) -> dict[str, Any]:
         "problems": list(entry.problems),
         "outages": {name: round(length_s, 3) for name, length_s in entry.outages},
         "heal_outages": {name: round(length_s, 3) for name, length_s in entry.heal_outages},
+        "alarms": None
+        if entry.calls is None
+        else [
+            {
+                "alarm": c.definition,
+                "about": c.about,
+                "host": c.host,
+                "severity": c.severity,
+                "after_fault_s": round(c.at - entry.fault_at, 3),
+                "after_event_s": round(c.lag_s, 3),
+            }
+            for c in entry.calls
+            if c.definition and c.at >= entry.fault_at
+        ],
     }

@@ -61,7 +61,7 @@ def ensure(progress: Progress, *, clustered: bool = False) -> Image:
         return image
     _refuse_early()
     CACHE.mkdir(parents=True, exist_ok=True)
-    with _lock(progress):
+    with lock(progress):
         for left in CACHE.glob(".building-*"):
             progress(f"removing {left}, left by a build that was killed")
             remove_tree(left)
@@ -74,8 +74,8 @@ def remove() -> tuple[Image, ...]:
     if any(str(CACHE) in mount for mount in _overlays()):
         raise VimhaError("a running lab uses the image", "Take it down first: vimha lab down --all")
     if CACHE.is_dir():
-        with _lock(lambda _: None):
-            for left in (*CACHE.glob(".building-*"), *(image.path for image in images)):
+        with lock(lambda _: None):
+            for left in (*CACHE.glob(".building-*"), *CACHE.glob(".library-*"), *(image.path for image in images)):
                 remove_tree(left)
     return images
 
@@ -229,7 +229,7 @@ def _overlays() -> Iterator[str]:
 
 
 @contextmanager
-def _lock(progress: Progress) -> Iterator[None]:
+def lock(progress: Progress) -> Iterator[None]:
     """One builder at a time on this host; a second one waits, and then finds the image complete."""
     with (CACHE / ".lock").open("w") as file:
         try:

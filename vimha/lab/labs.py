@@ -14,21 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from vimha.errors import UsageError, VimhaError
 from vimha.files import write_atomic
-from vimha.lab import bmc, image, nodes, remains
+from vimha.lab import bmc, image, library, nodes, remains
 from vimha.lab.bmc import tls
 from vimha.lab.cabling import BMCS, CLIENT, SWITCHES, Cabling
+from vimha.lab.doors import Door
 from vimha.lab.machines import Machines, start_time
 from vimha.lab.network import Network
 from vimha.lab.power import Power
 from vimha.lab.remains import DISKS, STATE
 from vimha.process import Result, Runner, spawn
-from vimha.render import agents, render, secrets
+from vimha.render import agents, alarms, render, secrets
 from vimha.site.model import FenceAgent, Site
 from vimha.timing.solve import solve
 
@@ -83,6 +85,7 @@ class Lab:
         remains.check_name(name)
         refuse(site)
         made = image.ensure(progress, clustered=bool(site.stateful))
+        layers = (*((library.layer(progress),) if site.alarms else ()), made.path)
         for left in remains.sweep():
             progress(f"removed what was left of lab {left}")
         with remains.locked(name):
@@ -90,7 +93,7 @@ class Lab:
                 raise VimhaError(f"lab {name} is up already", f"vimha lab down {name}, or use another --name.")
             lab = cls(name, nodes.staged(site))
             try:
-                lab._boot(made, progress, ephemeral=ephemeral)
+                lab._boot(layers, progress, ephemeral=ephemeral)
             except BaseException:
                 remains.teardown(name)
                 raise
@@ -183,6 +186,12 @@ class Lab:
         """The network namespace of a node, of the client (`cli`), the switches (`net`) or the BMCs (`bmc`)."""
         return self.network.cabling.netns(name)
 
+    def alarm_door(self) -> Door:
+        """How the site's alarm service is asked, as an operator."""
+        token = alarms.token(secrets.corosync_authkey(self.folder), alarms.OPERATOR)
+        secure = self.site.alarms is not None and self.site.alarms.certificate
+        return Door(alarms.url(self.site), token, str(self.folder / "ca.pem") if secure else "")
+
     def status(self) -> tuple[NodeState, ...]:
         """Every machine's state."""
         cabling = self.network.cabling
@@ -216,7 +225,7 @@ class Lab:
             self.folder / "bmc.pem", self.folder / "bmc.key", self.netns(BMCS), POST_S,
         )  # fmt: skip
 
-    def _boot(self, made: image.Image, progress: Progress, *, ephemeral: bool) -> None:
+    def _boot(self, layers: tuple[Path, ...], progress: Progress, *, ephemeral: bool) -> None:
         began = time.monotonic()
 
         def tell(what: str) -> None:
@@ -227,7 +236,7 @@ class Lab:
         self._record(ready=False, ephemeral=ephemeral)
         with ThreadPoolExecutor() as pool:
             network = pool.submit(self.network.build)
-            self._make_disks(made)
+            self._make_disks(layers)
             network.result()
         tell("disks and networks made")
         _all(self.machines.on, self.site.nodes)
@@ -256,11 +265,15 @@ class Lab:
                 raise VimhaError(f"lab {self.name}: {lacking} still misses {missing} after {timeout_s:g} s")
             time.sleep(_POLL_S)
 
-    def _make_disks(self, made: image.Image) -> None:
-        """Every node's overlay: the image, the agents, and the node's own files; a volume for its database."""
+    def _make_disks(self, layers: tuple[Path, ...]) -> None:
+        """Every node's overlay: the image and what is laid over it (`layers`, topmost first), the agents, the node's
+        own files; a volume for its database.
+        """
         toolkit = self.disks / ".toolkit"
         toolkit.mkdir()
         agents.install(toolkit)
+        if self.site.alarms:
+            library.install(toolkit)
         write_atomic(self.folder / "bmc.password", bmc.new_password() + "\n", 0o600)
         authority = tls.make_ca(self.folder)
         tls.make_certificate(self.folder, authority, [str(address) for address in self.network.cabling.bmcs.values()])
@@ -269,14 +282,25 @@ class Lab:
         private = {self.site.fencing.password_file: (self.folder / "bmc.password").read_bytes()}
         if self.site.fencing.ca_file:
             private[self.site.fencing.ca_file] = authority.certificate.read_bytes()
-        furniture = nodes.Furniture(self.name, self.site, rendered, private, nodes.seed(timings))
+        public: dict[str, bytes] = {}
+        if self.site.alarms and self.site.alarms.certificate:
+            private[self.site.alarms.certificate] = self._alarm_certificate(authority)
+            public[self.site.alarms.ca_file] = authority.certificate.read_bytes()
+        furniture = nodes.Furniture(self.name, self.site, rendered, private, nodes.seed(timings), public)
 
         def make(node: str) -> None:
-            nodes.furnish(self.machines.insert_disk(node, (toolkit, made.path)), node, furniture)
+            nodes.furnish(self.machines.insert_disk(node, (toolkit, *layers)), node, furniture)
             if self.site.database and node in self.site.full_nodes():
                 self.machines.insert_volume(node, self.site.database.datadir)
 
         _all(make, self.site.nodes)
+
+    def _alarm_certificate(self, authority: tls.KeyPair) -> bytes:
+        """What haproxy shows the alarm service's clients, with its key."""
+        vip = self.site.vips[self.site.vip_of(alarms.ALARMS)]
+        names = [*(self.site.address_of(node) for node in self.site.nodes), str(vip.address)]
+        made = tls.make_certificate(self.folder, authority, names, "alarms")
+        return made.certificate.read_bytes() + made.key.read_bytes()
 
     def _record(self, *, ready: bool, ephemeral: bool) -> None:
         owner = {"pid": os.getpid(), "start": start_time(os.getpid())} if ephemeral else None

@@ -7,13 +7,17 @@ would not have; the first CIB sets only what lets the cluster form quickly, the 
 
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from vimha.files import write_atomic
+from vimha.lab.cabling import CLIENT, Cabling
+from vimha.process import checked, run
 from vimha.render.model import Rendered
 from vimha.render.render import write_node
+from vimha.render.units import SYSUSERS
 from vimha.site.model import FenceAgent, Site
 from vimha.timing.model import Timings
 
@@ -25,7 +29,13 @@ _NAMESPACE = uuid.UUID("6f1d6b0e-6d0f-5c2b-9a4e-76696d686101")
 
 
 def staged(site: Site) -> Site:
-    """`site` as a lab can play it: the bond is a stand-in, which is joined outside the node."""
+    """`site` as a lab can play it: the bond is a stand-in, which is joined outside the node, and the alarm service may
+    call subscribers on the lab's client.
+    """
+    if site.alarms:
+        client = tuple(IPv4Network(own.ip) for _, own in Cabling("", site).addresses(CLIENT))
+        callbacks = {"callbacks": (*site.alarms.callbacks, *client), "http_callbacks": True}
+        site = site.model_copy(update={"alarms": site.alarms.model_copy(update=callbacks)})
     if site.bond is None:
         return site
     stand_in = {"mode": "external", "arp_interval": 0, "arp_ip_target": ()}
@@ -59,13 +69,16 @@ def hosts(site: Site) -> str:
 
 @dataclass(frozen=True)
 class Furniture:
-    """What goes onto the disks of a lab's nodes. `secrets`: path on every node -> content, written with mode 0600."""
+    """What goes onto the disks of a lab's nodes. `secrets`: path on every node -> content, written with mode 0600;
+    `public`: the same, for all to read.
+    """
 
     lab: str
     site: Site
     rendered: Rendered
     secrets: dict[str, bytes]
     cib: bytes
+    public: dict[str, bytes] = field(default_factory=dict)
 
 
 def furnish(root: Path, node: str, furniture: Furniture) -> None:
@@ -80,9 +93,13 @@ def furnish(root: Path, node: str, furniture: Furniture) -> None:
         (root / path.lstrip("/")).write_text(text)
     for path, content in furniture.secrets.items():
         write_atomic(root / path.lstrip("/"), content, 0o600)
+    for path, content in furniture.public.items():
+        write_atomic(root / path.lstrip("/"), content, 0o644)
     if furniture.site.fencing.agent is FenceAgent.REDFISH and furniture.site.fencing.ca_file:
         with (root / TRUSTED.lstrip("/")).open("ab") as file:
             file.write(furniture.secrets[furniture.site.fencing.ca_file])
+    if furniture.site.alarms:
+        checked(run(["chroot", str(root), "systemd-sysusers", str(SYSUSERS)]))
     place = root / CIB.lstrip("/")
     write_atomic(place, furniture.cib, 0o600)
     owner = place.parent.stat()

@@ -97,11 +97,12 @@ class Nowhere:
 
 @dataclass(frozen=True)
 class Colocation:
-    """`resource` runs where `anchor` does."""
+    """`resource` runs where `anchor` does; unless `influence`, its own failures never move the anchor."""
 
     id: str
     resource: str
     anchor: str
+    influence: bool = True
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,14 @@ class Level:
 
 @dataclass(frozen=True)
 class Alert:
-    """A program that Pacemaker runs on every node for events of these `kinds` (nodes, fencing, resources)."""
+    """A program that Pacemaker runs on every node for events of these `kinds` (nodes, fencing, resources), and for
+    changes of these node attributes.
+    """
 
     id: str
     path: str
     kinds: tuple[str, ...]
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

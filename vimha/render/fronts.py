@@ -48,7 +48,8 @@ class Member:
 class Front:
     """One front-end. `path` is what the endpoints are asked for; empty where the checks of the front-end `follows` tell
     of this one's members too. `single`: one member at a time gets all connections; else they are dealt out. `last`:
-    the front-end without an address of its own whose members get the connections while none of these is fit.
+    the front-end without an address of its own whose members get the connections while none of these is fit. `local`:
+    it listens on the node's loopback too, for what runs there.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Front:
     follows: str = ""
     single: bool = False
     last: str = ""
+    local: bool = False
 
 
 def fronts(site: Site, node: str) -> tuple[Front, ...]:
@@ -70,7 +72,8 @@ def fronts(site: Site, node: str) -> tuple[Front, ...]:
     if database := site.database:
         address = str(site.vips[site.vip_of("database")].address)
         port = database.port
-        found.append(Front(DATABASE, address, port, port, own_first, path="/galera", single=True, last=LAST))
+        found.append(Front(DATABASE, address, port, port, own_first, path="/galera", single=True, last=LAST,
+                           local=site.alarms is not None))  # fmt: skip
         if database.reader_port:
             found.append(Front(READER, address, database.reader_port, port, equals, follows=DATABASE, last=LAST))
         found.append(Front(LAST, "", 0, port, own_first, path="/galera/any", single=True))

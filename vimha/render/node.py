@@ -16,7 +16,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vimha.render import clustered, fronts
+from vimha.render import alarms, clustered, fronts
+from vimha.render.cib import Cib
 from vimha.render.environment import fill
 from vimha.render.fencing import PASSWORD_SCRIPT
 from vimha.render.model import Artefact
@@ -79,8 +80,10 @@ def _servers(site: Site, service: str, here: str) -> tuple[Server, ...]:
     )  # fmt: skip
 
 
-def artefacts(site: Site, timings: Timings, authkey: bytes, made_by: str) -> dict[str, tuple[Artefact, ...]]:
-    """Every node's files. An arbiter gets what membership and fencing need, and nothing of the services."""
+def artefacts(site: Site, timings: Timings, authkey: bytes, made_by: str, cib: Cib) -> dict[str, tuple[Artefact, ...]]:
+    """Every node's files, for a cluster that runs `cib`. An arbiter gets what membership and fencing need, and nothing
+    of the services.
+    """
     shared = (
         Artefact("/etc/corosync/corosync.conf", _corosync(site, timings, made_by), 0o644, "membership and quorum"),
         Artefact("/etc/corosync/authkey", authkey, 0o400, "the key that encrypts and signs cluster traffic"),
@@ -93,6 +96,7 @@ def artefacts(site: Site, timings: Timings, authkey: bytes, made_by: str) -> dic
             *(() if node.role is Role.ARBITER
               else (serving, _haproxy(site, name, timings, made_by), *_binds(site, name, made_by))),
             *clustered.artefacts(site, name, timings, authkey, made_by),
+            *alarms.artefacts(site, name, authkey, made_by, cib),
         )
         for name, node in site.nodes.items()
     }  # fmt: skip
@@ -117,6 +121,7 @@ def _haproxy(site: Site, node: str, timings: Timings, made_by: str) -> Artefact:
         "haproxy/haproxy.cfg.j2", made_by=made_by, checks=timings.checks, connect=CONNECT_MS, health=HEALTH,
         services=balanced(site, node),
     )  # fmt: skip
+    content += alarms.haproxy(site, node, timings.checks)
     content += fronts.section(site, node, timings.members, CONNECT_MS)
     return Artefact(HAPROXY_CONFIG, content, 0o644, "the load balancer")
 

@@ -21,10 +21,11 @@ CIB_PATH = "/var/lib/pacemaker/cib/cib.xml"
 def render(site: Site, timings: Timings, authkey: bytes) -> Rendered:
     """Every artefact of `site`. `authkey` is corosync's key (secrets.corosync_authkey)."""
     made_by = f"Made by vimha {__version__} for site {site.site}. Change site.yaml and render again, not this file."
-    cib = fill("cib/cib.xml.j2", xml=True, made_by=made_by, cib=resources.build(site, timings))
+    cib = resources.build(site, timings)
+    text = fill("cib/cib.xml.j2", xml=True, made_by=made_by, cib=cib)
     return Rendered(
-        cib=Artefact(CIB_PATH, cib, 0o600, "Pacemaker's configuration"),
-        nodes=node.artefacts(site, timings, authkey, made_by),
+        cib=Artefact(CIB_PATH, text, 0o600, "Pacemaker's configuration"),
+        nodes=node.artefacts(site, timings, authkey, made_by, cib),
     )
 
 

@@ -11,7 +11,7 @@ that moves the VIPs, and never a reason to stop or ban the watcher itself.
 
 from collections.abc import Iterator, Sequence
 
-from vimha.render import clustered, fencing, spares
+from vimha.render import alarms, clustered, fencing, spares
 from vimha.render.cib import Cib, Clone, Colocation, Group, Location, Needs, Nowhere, Order, Primitive
 from vimha.render.operations import by_node, ops
 from vimha.site.model import Policy, Role, Scale, Site
@@ -38,9 +38,11 @@ def bind_config(service: str) -> str:
 def build(site: Site, timings: Timings) -> Cib:
     """The whole configuration of `site`."""
     front, front_rules = _large(site, timings) if site.scale is Scale.LARGE else _small(site, timings)
-    services = (*_services(site, timings), *clustered.resources(site, timings))
+    watched = alarms.resources(site, timings)
+    services = (*_services(site, timings), *clustered.resources(site, timings), *watched)
     ports = tuple(_ports(site, timings))
     resources = (*front, *services, *ports)
+    vips = _vip_ids(site)
     return Cib(
         nodes=tuple(enumerate(site.nodes, 1)),
         capacity=spares.capacity(site),
@@ -58,14 +60,18 @@ def build(site: Site, timings: Timings) -> Cib:
             *fencing.locations(site),
         ),
         nowhere=(*_not_on_arbiters(site, resources), *clustered.nowhere(site)),
-        colocations=tuple(rule for rule in front_rules if isinstance(rule, Colocation)),
+        colocations=(
+            *(rule for rule in front_rules if isinstance(rule, Colocation)),
+            *alarms.colocations(site, _anchor(site)),
+        ),
         orders=(
             *(rule for rule in front_rules if isinstance(rule, Order)),
             *_orders(front, services, ports, fencing.devices(site, timings)),
-            *_spares_last(site, services),
+            *_spares_last(vips, site, services),
+            *alarms.orders(site, vips, watched),
         ),
         levels=fencing.levels(site),
-        alerts=clustered.alerts(site),
+        alerts=(*clustered.alerts(site), *alarms.alerts(site, attributes(site))),
     )  # fmt: skip
 
 
@@ -172,13 +178,22 @@ def _orders(
         )
 
 
-def _spares_last(site: Site, services: Sequence[Resource]) -> Iterator[Order]:
+def _vip_ids(site: Site) -> tuple[str, ...]:
+    """What holds the VIPs."""
+    return (FRONT,) if site.scale is Scale.SMALL else tuple(f"vip-{name}" for name in site.vips)
+
+
+def _anchor(site: Site) -> str:
+    """What holds the alarm service's VIP; empty where there is no such service."""
+    return FRONT if site.scale is Scale.SMALL else f"vip-{site.vip_of(alarms.ALARMS)}" if site.alarms else ""
+
+
+def _spares_last(vips: tuple[str, ...], site: Site, services: Sequence[Resource]) -> Iterator[Order]:
     """An instance that a spare starts in a take-over comes after the VIPs: a busy node starts one resource at a time
     (Pacemaker's throttling), and an API takes seconds.
     """
     full = len(site.full_nodes())
     late = tuple(each.id for each in services if isinstance(each, Clone) and each.instances < full)
-    vips = (FRONT,) if site.scale is Scale.SMALL else tuple(f"vip-{name}" for name in site.vips)
     if late:
         yield Order("spares.last", vips, late, both_ways=False)
 
@@ -233,6 +248,11 @@ def _vip(site: Site, name: str, timings: Timings) -> Primitive:
 def _attribute(site: Site, plane: str) -> str:
     """The node attribute that says how many legs of `plane` work: with a bond all planes share the legs."""
     return ATTRIBUTE if site.bond else f"{ATTRIBUTE}-{plane}"
+
+
+def attributes(site: Site) -> tuple[str, ...]:
+    """Every node attribute that says how many legs work."""
+    return (ATTRIBUTE,) if site.bond else tuple(_attribute(site, plane) for plane in site.planes)
 
 
 def _ports(site: Site, timings: Timings) -> Iterator[Clone]:

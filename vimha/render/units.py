@@ -1,4 +1,4 @@
-"""systemd units that `vimha agents install` puts on a node beside the agents.
+"""What `vimha agents install` puts on a node beside the agents, for systemd: units, and the alarm service's user.
 
 Invariant: a unit does nothing on a node that has no configuration for it.
 """
@@ -22,7 +22,12 @@ WITH_PACEMAKER = """# vimha: wherever Pacemaker runs, its events are brought to 
 [Unit]
 Wants=vimha-drain.service
 """
+USER = """# vimha: whom the alarm service runs as; written by `vimha agents install`. systemd-sysusers makes it.
+u vimha-alarms - "vimha alarm service" /var/lib/vimha
+"""
+SYSUSERS = PurePosixPath("/usr/lib/sysusers.d/vimha.conf")
 UNITS = {
+    SYSUSERS: USER,
     FOLDER / "vimha-drain.service": DRAIN,
     FOLDER / "pacemaker.service.d" / "vimha-drain.conf": WITH_PACEMAKER,
 }

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from vimha.findings import Finding
-from vimha.site import check_network, check_nodes, check_services, check_spares, rules
+from vimha.site import check_alarms, check_network, check_nodes, check_services, check_spares, rules
 from vimha.site.hits import Hit
 from vimha.site.model import Site
 from vimha.site.yamltext import Path, Places
 
-_CHECKS = (*check_nodes.CHECKS, *check_network.CHECKS, *check_services.CHECKS, *check_spares.CHECKS)
+_CHECKS = (*check_nodes.CHECKS, *check_network.CHECKS, *check_services.CHECKS, *check_spares.CHECKS,
+           *check_alarms.CHECKS)  # fmt: skip
 _NOT_COMPUTABLE = frozenset(
     rule.code
     for rule in (rules.ONE_NODE, rules.NO_ADDRESS, rules.FEW_PORTS, rules.NO_PLANE, rules.NO_VIP, rules.NOTHING)

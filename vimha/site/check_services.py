@@ -4,21 +4,21 @@ from collections.abc import Iterator
 
 from vimha.site import rules
 from vimha.site.hits import Hit, did_you_mean
-from vimha.site.model import Database, Messaging, Policy, Scale, Service, Site
+from vimha.site.model import Alarms, Database, Messaging, Policy, Scale, Service, Site
 from vimha.site.yamltext import Path
 
 PLANES: Path = ("planes",)
 VIPS: Path = ("vips",)
 SERVICES: Path = ("services",)
 HIGHEST_PORT = 65535
-CLONES = ("haproxy", "ports", "database", "messaging", "health", "arbitrator")
+CLONES = ("haproxy", "ports", "database", "messaging", "health", "arbitrator", "alarms")
 OWN_IDS = ("front", *CLONES, *(f"{name}-clone" for name in CLONES))
 """What vimha calls its own resources."""
 
 
 def declared(site: Site) -> Iterator[Hit]:
     """At least one plane, VIP and service."""
-    for path, entries in ((PLANES, site.planes), (VIPS, site.vips), (SERVICES, site.services or site.stateful)):
+    for path, entries in ((PLANES, site.planes), (VIPS, site.vips), (SERVICES, site.services or site.fronted)):
         if not entries:
             yield Hit(rules.NOTHING, path, f"`{path[0]}` is empty")
 
@@ -29,8 +29,10 @@ def references(site: Site) -> Iterator[Hit]:
         if vip.plane and vip.plane not in site.planes:
             message = f"VIP `{name}` is on plane `{vip.plane}`, which is not declared"
             yield Hit(rules.NO_PLANE, ("vips", name, "plane"), message, did_you_mean(vip.plane, site.planes), (PLANES,))
-    behind: dict[Path, Service | Database | Messaging] = {("services", name): it for name, it in site.services.items()}
-    behind |= {(name,): it for name, it in site.stateful.items()}
+    behind: dict[Path, Service | Database | Messaging | Alarms] = {
+        ("services", name): it for name, it in site.services.items()
+    }
+    behind |= {(name,): it for name, it in site.fronted.items()}
     for path, service in behind.items():
         if service.vip and service.vip not in site.vips:
             message = f"`{path[-1]}` is behind VIP `{service.vip}`, which is not declared"
@@ -41,7 +43,7 @@ def vips(site: Site) -> Iterator[Hit]:
     """Every VIP is used, and a large site has more than one (A6)."""
     if site.scale is Scale.LARGE and len(site.vips) == 1:
         yield Hit(rules.ONE_VIP_LARGE, VIPS, f"`{next(iter(site.vips))}` is the only VIP", about=(("scale",),))
-    used = {*site.fronts().values(), *(site.vip_of(name) for name in site.stateful)} if site.vips else set()
+    used = {*site.fronts().values(), *(site.vip_of(name) for name in site.fronted)} if site.vips else set()
     if not used or not used <= set(site.vips):
         return
     for name in site.vips:
@@ -67,8 +69,8 @@ def ports(site: Site) -> Iterator[Hit]:
 
 
 def _clustered(site: Site, fronts: dict[tuple[str, int], str], backs: dict[int, str]) -> Iterator[Hit]:
-    """The clustered services' ports: on their VIP, and the first one on every node's own address too."""
-    for name, service in site.stateful.items():
+    """The other ports behind a VIP: there, and the first one of each on every node's own address too."""
+    for name, service in site.fronted.items():
         vip = site.vip_of(name) if site.vips else ""
         for key in ("port", "reader_port"):
             port: int = getattr(service, key, 0)
@@ -78,9 +80,11 @@ def _clustered(site: Site, fronts: dict[tuple[str, int], str], backs: dict[int, 
             if holder != this:
                 message = f"`{name}` has port {port} of VIP `{vip}`, as has `{holder}`"
                 yield Hit(rules.PORT_CLASH, path, message, about=(VIPS, SERVICES))
-        other = backs.setdefault(service.port, name)
-        if other != name:
-            message = f"`{name}`'s members listen on port {service.port}, as does `{other}`"
+        inside = service.port + 10000 if isinstance(service, Alarms) else service.port
+        other = backs.setdefault(inside, name)
+        if inside > HIGHEST_PORT or other != name:
+            clash = f", as does `{other}`" if other != name else " (its port + 10000)"
+            message = f"`{name}`'s members listen on port {inside}{clash}"
             yield Hit(rules.BACKEND_PORT, (name, "port"), message, about=(SERVICES,))
 
 

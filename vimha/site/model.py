@@ -224,6 +224,31 @@ class Messaging(Model):
     """Where each broker keeps its queues."""
 
 
+class Alarms(Model):
+    """The alarm service (B1, B2) keeps and delivers what happens to the control plane, over HTTP on a VIP. Its store is
+    the site's database, or, without one, a file on the node where it runs.
+    """
+
+    vip: Name | Literal[""] = ""
+    """Empty: the first VIP."""
+    policy: Literal["active-standby", "all-active"] | None = None
+    """null: the scale's own, active-standby (beside its VIP) in small, all-active, which needs a database, in large."""
+    port: Port = 8780
+    """Where clients connect, on the VIP; instances listen on the loopback, and are reached at `port` + 10000 of their
+    nodes.
+    """
+    certificate: FilePath | Literal[""] = "/etc/vimha/alarms.pem"
+    """On every full node: haproxy's certificate for the VIP and the nodes' addresses, with its key, in PEM. Empty:
+    plain HTTP (a finding).
+    """
+    ca_file: FilePath = "/etc/vimha/alarms-ca.pem"
+    """On every node: the authority that signed it."""
+    callbacks: tuple[IPv4Network, ...] = ()
+    """Private networks that subscribers may be in; without any, only public addresses are called."""
+    http_callbacks: bool = False
+    """Whether subscribers may be called over plain HTTP."""
+
+
 class Pinned(Model):
     """Timings that the operator fixes; the solver finds the rest, and the budget tells what that costs."""
 
@@ -274,6 +299,8 @@ class Site(Model):
     """The database cluster; null: none of vimha's."""
     messaging: Messaging | None = None
     """The message queue's cluster; null: none of vimha's."""
+    alarms: Alarms | None = None
+    """The alarm service; null: none."""
     timings: Pinned = Pinned()
     """Timings that are fixed instead of solved."""
 
@@ -331,10 +358,21 @@ class Site(Model):
         declared = {"database": self.database, "messaging": self.messaging}
         return {name: service for name, service in declared.items() if service}
 
+    @property
+    def fronted(self) -> dict[str, Database | Messaging | Alarms]:
+        """What is behind a VIP besides the stateless services, by its key."""
+        return {**self.stateful, **({"alarms": self.alarms} if self.alarms else {})}
+
+    @property
+    def alarms_everywhere(self) -> bool:
+        """Whether an alarm service runs on every full node, instead of one beside its VIP."""
+        chosen = self.alarms.policy if self.alarms else None
+        return chosen == "all-active" if chosen else self.scale is Scale.LARGE
+
     def vip_of(self, service: str) -> str:
-        """The VIP in front of `service`, a stateless or a clustered one."""
-        if clustered := self.stateful.get(service):
-            return clustered.vip or next(iter(self.vips))
+        """The VIP in front of `service`, a stateless or a clustered one, or the alarm service."""
+        if behind := self.fronted.get(service):
+            return behind.vip or next(iter(self.vips))
         return self.fronts()[service]
 
     def fronts(self) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Every finding that reading a site.yaml can give.
 
 Invariant: codes are stable and never reused. S00x are about the file's shape, S01x nodes and votes, S02x addresses,
-S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services, S06x N+M redundancy and the rest. What only
+S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services, S06x N+M redundancy and the rest, S068
+and on the alarm service. What only
 the timings can tell is in vimha/timing/rules.py.
 """
 
@@ -320,6 +321,25 @@ FEW_VIPS = Rule(
     "Lower `vip_policy.active`, or declare further VIPs.",
 )  # fmt: skip
 
+LOST_ALARMS = Rule(
+    "S068", _WARNING, "alarms on one node alone",
+    "When the node is lost, the service starts on another one with an empty store: the history, acknowledgements,"
+    " settings and all subscriptions are gone, and nobody is told of the very failure until they subscribe again.",
+    "Add `database: {}`, which keeps them on every node.",
+)  # fmt: skip
+SPLIT_ALARMS = Rule(
+    "S069", _ERROR, "several alarm services without a common store",
+    "Each instance would have a list, a history and subscribers of its own: which alarms a client sees would depend on"
+    " the instance that it happens to ask.",
+    "Add `database: {}`, or use `policy: active-standby`.",
+)  # fmt: skip
+PLAIN_ALARMS = Rule(
+    "S070", _WARNING, "an alarm service without TLS",
+    "Tokens and passwords cross the management network in the clear: whoever reads one may acknowledge and clear"
+    " alarms, or send false ones.",
+    "Put a certificate with its key on every full node, and name it by `certificate`.",
+)  # fmt: skip
+
 RULES = (
     SYNTAX, NOT_PLAIN, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY, WRONG_TYPE, BAD_VALUE, DURATION, SHORT_AND_LONG,
     ONE_NODE, TWO_NODES, EVEN_VOTES, ARBITERS, FENCING_DELAY, USELESS_DELAY, ONE_RACK, SOME_RACKS, SMALL_LARGE, ZERO,
@@ -328,5 +348,6 @@ RULES = (
     NO_BMC, BMC_IN_PLANE, UNCHECKED_BMC,
     NO_PLANE, NO_VIP, NOTHING, IDLE_VIP, PORT_CLASH, BACKEND_PORT, STANDBY_LARGE, ONE_VIP_LARGE, ID_CLASH,
     TOO_MANY, MORE, TOO_FEW, ONE_ACTIVE, ONE_MEMBER, EVEN_MEMBERS, SPARE_MEMBERS, SMALL_VIPS, FEW_VIPS,
+    LOST_ALARMS, SPLIT_ALARMS, PLAIN_ALARMS,
 )  # fmt: skip
 """All of them, by code."""

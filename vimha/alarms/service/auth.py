@@ -20,13 +20,14 @@ from vimha.alarms import times
 from vimha.alarms.config import Role
 from vimha.alarms.service.connections import PEER
 from vimha.alarms.service.context import Caller
+from vimha.alarms.service.health import LIVE
 from vimha.alarms.service.keystone import Keystone
 from vimha.alarms.service.links import TREES, VERSION
 from vimha.alarms.service.problems import ProblemError, answer
 from vimha.alarms.service.users import Users
 
 OPEN = frozenset(
-    {"/healthz", "/openapi.json", *(f"{tree}{path}/api_versions" for tree in TREES for path in ("", VERSION))}
+    {"/healthz", LIVE, "/openapi.json", *(f"{tree}{path}/api_versions" for tree in TREES for path in ("", VERSION))}
 )
 READING = frozenset({"GET", "HEAD"})
 SOUTHBOUND = frozenset({"/events", "/alertmanager", "/pacemaker"})

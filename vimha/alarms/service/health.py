@@ -1,7 +1,8 @@
-"""`/healthz`: whether the service can do its work, in 200 or 503 with the reason.
+"""`/healthz`: whether the service can do its work, in 200 or 503 with the reason; `/livez`: whether it lives.
 
-Invariant: 200 means that the store took a write within the last KEPT_S seconds. Anyone may ask, so asking often costs
-no more.
+Invariant: a healthy answer means that the store took a write within the last KEPT_S seconds; a live one that this
+process serves requests, whatever the store does: a restart mends no store. Anyone may ask, so asking often costs no
+more.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from vimha.alarms.store.store import Store
 KEPT_S = 1.0
 WITHIN_S = 3.0
 """As long the store may take; a load balancer's check waits no longer."""
+LIVE = "/livez"
 router = APIRouter(tags=["operation"])
 
 
@@ -54,4 +56,10 @@ async def healthz(here: Here) -> Healthy:
     """Whether the store takes a write."""
     if said := await here.health.trouble():
         raise ProblemError(503, said, {"Retry-After": str(RETRY_S)})
+    return Healthy()
+
+
+@router.get(LIVE)
+async def livez() -> Healthy:
+    """Whether this process serves requests; says nothing of its store."""
     return Healthy()

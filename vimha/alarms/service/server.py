@@ -1,11 +1,14 @@
 """The process: `vimha alarms serve`. Opens the store, and serves until it is told to end.
 
-Invariant: it listens only once the store is open and every file that the configuration names could be read; on SIGTERM
-what was taken in is committed before it ends.
+Invariant: it listens only once every file that the configuration names could be read, and does its work only once the
+store is open: a file's at once, a database server's as soon as that answers (late.py). On SIGTERM what was taken in is
+committed before it ends.
 """
 
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -14,9 +17,11 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from vimha.alarms.config import Settings
+from vimha.alarms.service import users
 from vimha.alarms.service.app import make_app
 from vimha.alarms.service.connections import Connection
 from vimha.alarms.service.files import secret
+from vimha.alarms.service.late import Late
 from vimha.alarms.store.store import Store
 from vimha.errors import UsageError
 
@@ -27,7 +32,7 @@ DRAIN_S = 5
 class Server(uvicorn.Server):
     """Ends the consoles' streams when it is told to end, for they would not by themselves."""
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
+    def __init__(self, app: FastAPI | Late, settings: Settings) -> None:
         super().__init__(configured(app, settings))
         self._service = app
 
@@ -39,7 +44,12 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which is a daemon's usual end."""
-    store = Store.open(store_url(settings), settings.flapping.rules)
+    url = store_url(settings)
+    opened = partial(Store.open, url, settings.flapping.rules)
+    if make_url(url).get_backend_name() != "sqlite":
+        _serve_late(settings, opened)
+        return
+    store = opened()
     try:
         with suppress(KeyboardInterrupt):
             Server(make_app(store, settings), settings).run()
@@ -47,7 +57,24 @@ def serve(settings: Settings) -> None:
         store.close()
 
 
-def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def _serve_late(settings: Settings, opened: Callable[[], Store]) -> None:
+    """Serve over a store that may not be there yet."""
+    if settings.auth.file:
+        users.load(settings.auth.file)
+    failures: list[Exception] = []
+
+    def fail(error: Exception) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    server = Server(Late(opened, lambda store: make_app(store, settings), fail), settings)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    for error in failures:
+        raise error
+
+
+def configured(app: FastAPI | Late, settings: Settings) -> uvicorn.Config:
     """How uvicorn is to serve; UsageError when the certificates cannot be used."""
     listen = settings.listen
     made = uvicorn.Config(

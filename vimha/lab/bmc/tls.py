@@ -1,6 +1,6 @@
-"""Certificates of the lab's BMCs, made by openssl.
+"""Certificates of the lab's BMCs and of its alarm service, made by openssl.
 
-Invariant: private keys have mode 0600 from their first byte; the authority is the lab's own and signs BMCs only.
+Invariant: private keys have mode 0600 from their first byte; the authority is the lab's own and signs nothing else.
 """
 
 from collections.abc import Iterable
@@ -36,14 +36,14 @@ def make_ca(folder: Path) -> KeyPair:
     return pair
 
 
-def make_certificate(folder: Path, ca: KeyPair, addresses: Iterable[str]) -> KeyPair:
-    """One server certificate for every BMC address, signed by `ca`, in `folder`: bmc.pem, bmc.key."""
-    pair = KeyPair(folder / "bmc.pem", folder / "bmc.key")
-    request = folder / "bmc.csr"
+def make_certificate(folder: Path, ca: KeyPair, addresses: Iterable[str], name: str = "bmc") -> KeyPair:
+    """One server certificate for all `addresses`, signed by `ca`, in `folder`: NAME.pem, NAME.key."""
+    pair = KeyPair(folder / f"{name}.pem", folder / f"{name}.key")
+    request = folder / f"{name}.csr"
     write_atomic(pair.key, "", 0o600)
     names = ",".join(f"IP:{address}" for address in addresses)
     _openssl(
-        ["req", *_CURVE, "-keyout", str(pair.key), "-out", str(request), "-subj", "/O=vimha lab/CN=vimha lab BMC"],
+        ["req", *_CURVE, "-keyout", str(pair.key), "-out", str(request), "-subj", f"/O=vimha lab/CN=vimha lab {name}"],
         ["-addext", f"subjectAltName={names}", "-addext", "extendedKeyUsage=serverAuth"],
     )
     _openssl(
