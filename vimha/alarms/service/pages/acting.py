@@ -59,7 +59,7 @@ async def form(request: Request) -> Act:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise ProblemError(415, f"the body must be {FORM}")
     try:
-        fields = parse_qsl((await request.body()).decode(), max_num_fields=MOST_FIELDS, strict_parsing=True)
+        fields = parse_qsl((await request.body()).decode(), max_num_fields=MOST_FIELDS, keep_blank_values=True)
         made = Act.model_validate(dict(fields))
     except ValidationError as error:
         raise ProblemError(400, told(error.errors(include_url=False, include_input=False))) from error

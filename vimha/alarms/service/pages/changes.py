@@ -32,6 +32,7 @@ def changes(body: Body, told: Sequence[Notice]) -> list[Change]:
 
 
 def _milestones(body: Body) -> Iterator[Change]:
+    """Of a cleared alarm the event's time is that of its end."""
     said = {
         "eventTime": "Fault observed" + (f" by {body['detector']}" if "detector" in body else ""),
         "alarmRaisedTime": "Alarm raised",
@@ -40,7 +41,7 @@ def _milestones(body: Body) -> Iterator[Change]:
         "alarmClearedTime": "Cleared",
     }
     for name, what in said.items():
-        if name in body:
+        if name in body and not (name == "eventTime" and "alarmClearedTime" in body):
             yield Change(times.micros(body[name]), what)
 
 
