@@ -122,7 +122,7 @@ def test_texts_of_alarms_are_never_markup(client: TestClient) -> None:
     )
     paths = ["/", f"/alarms/{alarm_id}", "/history", f"/?text={EVIL}", f"/?host={EVIL}", f"/history?text={EVIL}"]
     client.post(f"/vimfm/v1/alarms/{alarm_id}/clear")
-    paths += ["/history", f"/alarms/{alarm_id}", f"/alarms/{EVIL[:60]}"]
+    paths += ["/history", f"/alarms/{alarm_id}", "/alarms/" + EVIL.replace("/", "")[:60]]
     for path in paths:
         page = client.get(path).text
         elements = Elements(page)
