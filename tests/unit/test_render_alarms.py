@@ -78,7 +78,7 @@ def test_the_service_reads_its_configuration(lines: tuple[str, ...]) -> None:
     assert ("alarms" in found.cluster.single) is not of.alarms_everywhere
     assert found.base_url == "https://10.77.1.100:8780"
     assert found.store == (
-        "mysql+pymysql://vimha_alarms@127.0.0.1:3306/vimha_alarms" if of.database
+        "mysql+pymysql://vimha_alarms@127.0.0.1:3306/vimha_alarms?fallback=10.77.1.11:3306" if of.database
         else "sqlite:////var/lib/vimha/alarms.db"
     )  # fmt: skip
 

@@ -7,7 +7,8 @@ An instance listens on its node's loopback, where that node's own events reach i
 gives it its TLS, on the VIP and, where there are several, on the nodes' addresses. Its store is the site's database by
 way of the same node's haproxy (127.0.0.1), which takes the node's own member as long as that is well: when a node is
 lost, the others' members go on long before the VIP has moved (vimha/timing/members.py), and what they are told of the
-loss is kept and delivered at once.
+loss is kept and delivered at once. While that haproxy itself is away, of which there is an alarm to keep, the service
+connects to the member directly.
 """
 
 import hashlib
@@ -90,7 +91,7 @@ def artefacts(site: Site, node: str, key: bytes, made_by: str, cib: Cib) -> Iter
     yield Artefact(DRAIN, _yaml("", _drain(site, alarms, node, key)), 0o600, "the way of Pacemaker's events")
     if site.nodes[node].role is Role.ARBITER:
         return
-    yield Artefact(CONFIG, _yaml(made_by, _config(site, alarms, cib)), 0o600, "the alarm service")
+    yield Artefact(CONFIG, _yaml(made_by, _config(site, alarms, node, cib)), 0o600, "the alarm service")
     users = {who: {"role": who, "token": _digest(token(key, who))} for who in (OPERATOR, SOURCE)}
     yield Artefact(USERS, _yaml(made_by, {"tokens": users}), 0o600, "who may ask it")
     yield Artefact(OPERATOR_TOKEN, f"{token(key, OPERATOR)}\n".encode(), 0o600, "an operator's token, for root here")
@@ -120,11 +121,12 @@ def _drain(site: Site, alarms: Alarms, node: str, key: bytes) -> dict[str, Any]:
     return {**found, "ca_file": alarms.ca_file} if alarms.certificate else found
 
 
-def _config(site: Site, alarms: Alarms, cib: Cib) -> dict[str, Any]:
+def _config(site: Site, alarms: Alarms, node: str, cib: Cib) -> dict[str, Any]:
     store = {"store": "sqlite:////var/lib/vimha/alarms.db"}
     if site.database:
-        door = f"127.0.0.1:{site.database.port}"
-        store = {"store": f"mysql+pymysql://{ACCOUNT}@{door}/{ACCOUNT}", "store_password_file": PASSWORD}
+        port = site.database.port
+        way = f"127.0.0.1:{port}/{ACCOUNT}?fallback={site.address_of(node)}:{port}"
+        store = {"store": f"mysql+pymysql://{ACCOUNT}@{way}", "store_password_file": PASSWORD}
     return {
         "listen": {"address": "127.0.0.1", "port": alarms.port},
         "url": url(site),

@@ -9,7 +9,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from vimha.alarms.store.schema import SEQUENCE
 RETRIED = frozenset({1020, 1047, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
 """MariaDB's errors after which the same may succeed: a deadlock or a failed certification, a member that left its
 cluster, a lost connection."""
+REFUSED = 2003
 CONFLICTS = frozenset({1020, 1213})
 """Of them those of another writer that was quicker."""
 INTERRUPTED = 1969
@@ -48,7 +49,9 @@ T = TypeVar("T")
 
 
 def engine(url: str, *, pool: int = 8) -> Engine:
-    """An engine for a SQLAlchemy URL: `sqlite:////path/file.db` or `mysql+pymysql://...`; else StoreError."""
+    """An engine for a SQLAlchemy URL: `sqlite:////path/file.db` or `mysql+pymysql://...`; else StoreError. A server's
+    may have `?fallback=HOST:PORT`, where to connect while its own address takes no connection.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -60,14 +63,35 @@ def engine(url: str, *, pool: int = 8) -> Engine:
         return made
     if parsed.get_backend_name() not in {"mysql", "mariadb"}:
         raise StoreError(f"{parsed.get_backend_name()}: no store is made of that", FORMS)
-    parsed = parsed.set(drivername="mysql+pymysql")
-    return create_engine(
-        parsed, pool_size=pool, pool_pre_ping=True, pool_recycle=280, isolation_level="READ COMMITTED",
+    fallback, parsed = parsed.query.get("fallback"), parsed.difference_update_query(["fallback"])
+    made = create_engine(
+        parsed.set(drivername="mysql+pymysql"), pool_size=pool, pool_pre_ping=True, pool_recycle=280,
+        isolation_level="READ COMMITTED",
         connect_args={
             "connect_timeout": 3, "read_timeout": 10, "write_timeout": 10,
             "init_command": f"SET SESSION max_statement_time = {ANSWER_S:g}",
         },
     )  # fmt: skip
+    if isinstance(fallback, str):
+        host, _, port = fallback.rpartition(":")
+        if not host or not port.isdecimal():
+            raise StoreError(f"the store's fallback {fallback!r} is no HOST:PORT", FORMS)
+        event.listen(made, "do_connect", _or({"host": host, "port": int(port)}))
+    return made
+
+
+def _or(other: Mapping[str, Any]) -> Callable[[Any, Any, Any, dict[str, Any]], Any]:
+    """Connects as it is told, or else to the `other` address."""
+
+    def connect(dialect: Any, _: Any, arguments: Any, words: dict[str, Any]) -> Any:
+        try:
+            return dialect.connect(*arguments, **words)
+        except dialect.dbapi.OperationalError as error:
+            if error.args[:1] != (REFUSED,):
+                raise
+        return dialect.connect(*arguments, **{**words, **other})
+
+    return connect
 
 
 def _own_file(path: str) -> None:
