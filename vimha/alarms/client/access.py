@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vimha.alarms import secret_files
 from vimha.alarms.config import PORT, mistakes
-from vimha.alarms.delivery.settings import secret
 from vimha.errors import UsageError
 from vimha.findings import errors
 from vimha.site import yamltext
@@ -140,7 +140,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def first_line(path: Path) -> str:
     """The secret in the first line of a file; VimhaError when others may read it, or nothing is in it."""
-    lines = secret(path)
+    lines = secret_files.lines(path)
     if not lines or not lines[0].strip():
         raise UsageError(f"{path}: its first line is empty; the secret belongs there")
     return lines[0].strip()

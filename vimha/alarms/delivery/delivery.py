@@ -18,13 +18,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from vimha.alarms import secret_files
 from vimha.alarms.delivery import callback
 from vimha.alarms.delivery.callback import Callback
 from vimha.alarms.delivery.feed import Feed
 from vimha.alarms.delivery.ledger import SINK, Ledger
 from vimha.alarms.delivery.network import Lookup, Network, tls_context
 from vimha.alarms.delivery.sender import Addressee, Counters, Receiver, Sender
-from vimha.alarms.delivery.settings import DeliverySettings, OsloSink, Sink, SnmpSink, secret
+from vimha.alarms.delivery.settings import DeliverySettings, OsloSink, Sink, SnmpSink
 from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.outbox import Subscription
 from vimha.alarms.store.store import Store
@@ -212,7 +213,7 @@ def check(settings: DeliverySettings) -> None:
     """UsageError when a file that the settings name cannot be used: to be said before the service listens."""
     tls_context(settings)
     for path in (*(sink.secret_file for sink in settings.snmp), *(sink.url_file for sink in settings.oslo)):
-        secret(path)
+        secret_files.lines(path)
 
 
 def shard(addressee_id: str) -> int:

@@ -15,8 +15,9 @@ from typing import Any
 import oslo_messaging
 from oslo_config import cfg
 
+from vimha.alarms import secret_files
 from vimha.alarms.delivery.network import CallError
-from vimha.alarms.delivery.settings import OsloSink, secret
+from vimha.alarms.delivery.settings import OsloSink
 from vimha.alarms.store.outbox import Notice
 from vimha.alarms.times import SECOND
 from vimha.alarms.words import Severity
@@ -81,7 +82,7 @@ def event_type(alarm: dict[str, Any]) -> str:
 
 
 def _transport(sink: OsloSink) -> Any:
-    lines = secret(sink.url_file)
+    lines = secret_files.lines(sink.url_file)
     if not lines:
         raise VimhaError(f"{sink.url_file}: it is empty", "Its first line is oslo.messaging's transport URL.")
     conf = cfg.ConfigOpts()

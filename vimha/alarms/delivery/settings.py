@@ -3,7 +3,6 @@
 Invariant: no secret is in it; secrets are in files of their own that it names.
 """
 
-import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,7 +10,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vimha.alarms.subscriptions import Filter
-from vimha.errors import UsageError
 
 Network = IPv4Network | IPv6Network
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
@@ -21,17 +19,6 @@ class Part(BaseModel):
     """A part of the configuration: nothing unknown in it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def secret(path: Path) -> list[str]:
-    """The lines of a file that holds secrets; UsageError when others may read it, or it cannot be read."""
-    try:
-        with path.open() as file:
-            if os.fstat(file.fileno()).st_mode & 0o077:
-                raise UsageError(f"{path}: others than its owner may read it", f"Run: chmod 600 {path}")
-            return file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
 
 
 class Sink(Part):

@@ -26,9 +26,9 @@ from pysnmp.hlapi.v3arch.asyncio import (
 )  # fmt: skip
 from pysnmp.proto.rfc1902 import Integer32, OctetString, Unsigned32
 
-from vimha.alarms import words
+from vimha.alarms import secret_files, words
 from vimha.alarms.delivery.network import CallError
-from vimha.alarms.delivery.settings import SnmpSink, secret
+from vimha.alarms.delivery.settings import SnmpSink
 from vimha.alarms.store.outbox import Notice
 from vimha.alarms.words import Severity
 from vimha.errors import VimhaError
@@ -130,7 +130,7 @@ def text(value: str) -> OctetString:
 
 
 def _user(sink: SnmpSink) -> CommunityData | UsmUserData:
-    lines = secret(sink.secret_file)
+    lines = secret_files.lines(sink.secret_file)
     needed = 1 if sink.version == "2c" else 2
     if len(lines) < needed or not all(lines[:needed]):
         raise VimhaError(

@@ -18,9 +18,8 @@ from keystoneauth1.exceptions import ClientException
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
-from vimha.alarms import config
+from vimha.alarms import config, secret_files
 from vimha.alarms.service.context import Caller
-from vimha.alarms.service.files import secret
 from vimha.alarms.service.problems import ProblemError
 
 KEPT_S = 30.0
@@ -39,7 +38,8 @@ class Keystone:
         self._roles, self._projects = settings.roles, settings.projects
         self._domain = settings.project_domain_name
         auth = Password(
-            auth_url=settings.auth_url, username=settings.username, password=secret(settings.password_file),
+            auth_url=settings.auth_url, username=settings.username,
+            password=secret_files.first_line(settings.password_file),
             project_name=settings.project_name, user_domain_name=settings.user_domain_name,
             project_domain_name=settings.project_domain_name,
         )  # fmt: skip

@@ -16,11 +16,12 @@ from fastapi import FastAPI
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from vimha.alarms import secret_files
 from vimha.alarms.config import Settings
+from vimha.alarms.delivery.delivery import check
 from vimha.alarms.service import users
 from vimha.alarms.service.app import make_app
 from vimha.alarms.service.connections import Connection
-from vimha.alarms.service.files import secret
 from vimha.alarms.service.late import Late
 from vimha.alarms.store.store import Store
 from vimha.errors import UsageError
@@ -44,6 +45,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which is a daemon's usual end."""
+    check(settings.delivery)
     url = store_url(settings)
     opened = partial(Store.open, url, settings.flapping.rules)
     if make_url(url).get_backend_name() != "sqlite":
@@ -98,5 +100,5 @@ def store_url(settings: Settings) -> str:
     except ArgumentError as error:
         raise UsageError("store: not a SQLAlchemy URL such as sqlite:////var/lib/vimha/alarms.db") from error
     if settings.store_password_file:
-        url = url.set(password=secret(settings.store_password_file))
+        url = url.set(password=secret_files.first_line(settings.store_password_file))
     return url.render_as_string(hide_password=False)

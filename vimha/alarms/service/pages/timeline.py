@@ -133,7 +133,7 @@ def _columns(severity: Severity, spans: Sequence[Span], bounds: tuple[int, int],
             title = f"{severity.value}, {times.text(begin)[:19]}Z for {ago(step)}: {_counted(count)}"
             x, top = 100 * number / BUCKETS, y + HEAD + COLUMNS - height
             marks.append(Mark(x, 100 / BUCKETS, top, height, title, from_us=begin, to_us=end))
-    return Lane(severity, y, HEAD + COLUMNS, f"{_counted(len(spans))}, at most {peak} at once", marks)
+    return Lane(severity, y, HEAD + COLUMNS, f"{_counted(len(spans))}; the tallest column is {peak}", marks)
 
 
 def _bucket(at_us: int, from_us: int, step: int) -> int:
