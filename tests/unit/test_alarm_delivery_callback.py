@@ -335,7 +335,7 @@ def test_files_that_cannot_be_used_are_said_before_anything_starts(tmp_path: Pat
         check(DeliverySettings(snmp=(sink,)))
     secret.write_text("a\nb\n")
     secret.chmod(0o640)
-    with pytest.raises(UsageError, match="others than its owner"):
+    with pytest.raises(UsageError, match="others may read or change it"):
         check(DeliverySettings(snmp=(sink,)))
     secret.chmod(0o600)
     check(DeliverySettings(snmp=(sink,)))
