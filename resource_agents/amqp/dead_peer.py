@@ -112,9 +112,16 @@ def verdict(event: Mapping[str, str]) -> str:
     kind = event.get("CRM_alert_kind", "")
     if kind == "node" and event.get("CRM_alert_desc") == "lost":
         return "lost"
-    if kind == "fencing" and event.get("CRM_alert_rc") == "0" and event.get("CRM_alert_task") in OFF:
-        return "fenced"
-    return ""
+    done = kind == "fencing" and event.get("CRM_alert_rc") == "0"
+    return "fenced" if done and _operation(event) in OFF else ""
+
+
+def _operation(event: Mapping[str, str]) -> str:
+    """What fencing did. Pacemaker 2.1 names its own message as the task, and the operation in the description alone:
+    "Operation reboot of NODE by ..." (its lib/fencing/st_client.c, stonith__event_description).
+    """
+    words = event.get("CRM_alert_desc", "").split(" ", 2)
+    return words[1] if words[0] == "Operation" and len(words) > 1 else event.get("CRM_alert_task", "")
 
 
 def answers(address: str, port: int = EPMD) -> bool:
