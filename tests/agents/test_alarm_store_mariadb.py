@@ -6,6 +6,7 @@ from threading import Event as Flag
 from threading import Thread
 
 import pytest
+from alarm_overview_cases import Overview
 from alarm_store_cases import RULES, Ageing, Alarms, Clock, NewStore, Tables, Telling, active, alarm, event, past, told
 from single_daemons import Mariadb, Namespace
 from sqlalchemy import create_engine, text
@@ -61,6 +62,10 @@ class TestAgeing(Ageing):
 
 
 class TestTables(Tables):
+    pass
+
+
+class TestOverview(Overview):
     pass
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import pymysql
 import pytest
+from alarm_overview_cases import Overview
 from alarm_store_cases import RULES, Ageing, Alarms, Clock, NewStore, Tables, Telling, active, event, raised
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -46,6 +47,10 @@ class TestAgeing(Ageing):
 
 
 class TestTables(Tables):
+    pass
+
+
+class TestOverview(Overview):
     pass
 
 
