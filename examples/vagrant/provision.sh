@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Vagrant machine a control node: packages, the bond, the artefacts that `vimha render` wrote, the agents.
 # Arguments: node name, folder of the rendered artefacts (below the project), the node's addresses in the planes' order.
-# Environment: PACKAGES, the lab image's package list for this site.
+# Environment: PACKAGES, the lab image's package list for this site; EXTRA, what vimha needs besides for it.
 set -eu
 node=$1 out=/vagrant/$2
 shift 2
@@ -32,11 +32,12 @@ systemctl enable --now systemd-networkd
 cp -a "$out/$node/." /
 sysctl --quiet --system
 [ -x /opt/vimha/bin/vimha ] || python3 -m venv /opt/vimha
-/opt/vimha/bin/pip install --quiet /vagrant
+/opt/vimha/bin/pip install --quiet "/vagrant$EXTRA"
 # What Pacemaker starts, systemd must not: Debian's packages have started theirs.
 for unit in $(/opt/vimha/bin/python -c 'from vimha.lab.recipe import DISABLED; print(*DISABLED)'); do
 	[ "$(systemctl is-enabled "$unit" 2>/dev/null || true)" != enabled ] || systemctl disable --quiet --now "$unit"
 done
 /opt/vimha/bin/vimha agents install
+systemd-sysusers /usr/lib/sysusers.d/vimha.conf
 systemctl enable corosync pacemaker
 systemctl restart corosync pacemaker
