@@ -10,8 +10,10 @@ import pytest
 
 from vimha.drill.alarms import Call, raised, untold
 from vimha.drill.assess import Seen, assess
+from vimha.drill.report import render
 from vimha.drill.subscriber import entry, serve
 from vimha.drill.verdict import Expectation, Limits, Outcome
+from vimha.timing.model import Budget
 
 LOST = Call(
     at=101.0, epoch=1_800_000_001.4, id="n1", stamp="2027-01-15T08:00:01.000000Z", kind="AlarmNotification",
@@ -77,6 +79,15 @@ def test_a_round_passes_when_the_alarm_came_in_time() -> None:
     ]  # fmt: skip
     told = [event for event in outcome.rounds[0].events if event.kind == "told"]
     assert [(event.at, event.text) for event in told] == [(101.0, "a subscriber is told: control.node.lost of host/c1")]
+
+
+def test_the_report_has_its_times_where_somebody_listened() -> None:
+    budget = Budget(5.0, ())
+    page = render([judged((LOST, OVER), Limits(5.0))], budget, "today")
+    assert "after Pacemaker" in page
+    assert "<td>1.00 s</td><td>0.40 s</td>" in page
+    assert "a subscriber is told: control.node.lost of host/c1" in page
+    assert "after Pacemaker" not in render([judged(None, Limits(5.0))], budget, "today")
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,11 @@ class Outcome:
         return any(entry.split_brain for entry in self.rounds)
 
     @property
+    def alarms(self) -> bool:
+        """Whether a subscriber to alarms listened."""
+        return any(entry.calls is not None for entry in self.rounds)
+
+    @property
     def lost_writes(self) -> int | None:
         """Acknowledged writes lost in all rounds that were audited; None when none was."""
         audited = [entry.lost_writes for entry in self.rounds if entry.lost_writes is not None]
