@@ -162,7 +162,7 @@ def test_a_narrow_screen_shows_all_without_scrolling_sideways(browser: WebDriver
         alarm_id = here.raised("a-rather-long-name-of-a-host-" + "x" * 60, faultDetails=["word" * 60])
         here.raised("c2")
         try:
-            for pixels in (360, 1280):
+            for pixels in (360, 700, 880, 1280):
                 wide(browser, pixels)
                 for path in ("/", "/history", f"/alarms/{alarm_id}", "/alarms/none"):
                     here.open(path)
