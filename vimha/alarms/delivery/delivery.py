@@ -34,9 +34,9 @@ from vimha.alarms.words import Severity
 from vimha.errors import VimhaError
 
 LEASE_S = 1.5
-"""A lost sender's subscribers hear of its very loss when its lease has ended: between this less a round and this and a
-round after it. Pacemaker tells of a lost node 0.9 s after the fault, and they are told within 1 s of that (measured with
-2.0 and 0.4: 0.97 s)."""
+"""A lost sender's subscribers hear of its very loss when its lease has ended: this after it, a round more or less.
+Pacemaker tells of a lost node 0.9 s after the fault; with 2.0 and rounds of 0.4 they were told up to 1.2 s after that
+(measured), and it has to be within 1 s."""
 ROUND_S = 0.3
 """How often leases are renewed and subscriptions read."""
 SHARDS = 8
