@@ -63,11 +63,11 @@ class Overview:
     def test_a_text_is_found_wherever_a_person_reads_it(self, new_store: NewStore) -> None:
         store = new_store()
         store.submit([
-            event("a", "vm/Web-1", details=("Disk full", "inodes: 100%")),
+            event("a", "vm/Web-1", details=("Disk full", "inodes: 100%", "C:\\dev é")),
             event("b", "vm/2", specific_problem="O'Reilly \"quoted\""),
             event("c", "vm/3"),
         ]).result()  # fmt: skip
-        once = ("WEB", "disk FULL", "100%", "o'reilly", '"quoted"')
+        once = ("WEB", "disk FULL", "100%", "o'reilly", '"quoted"', "c:\\DEV é")
         for text, wanted in {**dict.fromkeys(once, 1), "vm.failed": 3, "vm_": 0, "faultDetails": 0}.items():
             assert len(store.alarms(Filters(text=text).where(ALARM)).items) == wanted, text
         cleared(store, "vm/Web-1", START + 1)

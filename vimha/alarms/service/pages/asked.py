@@ -4,12 +4,13 @@ Invariant: a URL says all that a page shows, so that it can be sent to a colleag
 for.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from sqlalchemy import ColumnElement, String, Table, func, literal, or_, select, type_coerce
+from sqlalchemy import ColumnElement, String, Table, and_, func, literal, or_, select, type_coerce
 
 from vimha.alarms import times
 from vimha.alarms.catalogue import definitions
@@ -102,13 +103,16 @@ def types() -> dict[str, list[str]]:
 
 
 def _contains(table: Table, text: str) -> ColumnElement[bool]:
-    """Whether what a person reads of an alarm contains a text, in whatever case."""
-    wanted = func.lower(literal(text))
+    """Whether what a person reads of an alarm contains a text, in whatever case. Its body does then, as JSON spells it:
+    to ask that first makes the search several times as fast.
+    """
+    wanted, spelt = func.lower(literal(text)), func.lower(literal(json.dumps(text, ensure_ascii=False)[1:-1]))
     problem = type_coerce(JsonValue(table.c.body, literal("$.specificProblem")), String())
     details = JsonElements(table.c.body, literal("$.faultDetails")).table_valued("value", name="detail")
     in_details = select(literal(1)).select_from(details).where(func.instr(func.lower(details.c.value), wanted) > 0)
     shown = (table.c.managed_object, table.c.definition, table.c.host, table.c.probable_cause, table.c.id, problem)
-    return or_(*(func.instr(func.lower(each), wanted) > 0 for each in shown), in_details.correlate(table).exists())
+    found = or_(*(func.instr(func.lower(each), wanted) > 0 for each in shown), in_details.correlate(table).exists())
+    return and_(func.instr(func.lower(table.c.body), spelt) > 0, found)
 
 
 def _time(name: str, text: str) -> int:
