@@ -125,8 +125,9 @@ class AlarmBooks:
     def __exit__(self, *_: object) -> None:
         self._recorder.stop()
 
-    def settle(self) -> tuple[str, ...]:
-        """Wait until the subscriber knows what the service knows, and tell what it does not; nothing is asked of the
+    def settle(self, expected: str, host: str) -> tuple[str, ...]:
+        """Wait until the subscriber knows what the service knows, and has been told of `expected` (the begin of an
+        alarm's id; empty: of nothing) on `host`, and say in words what it does not know. Nothing is asked of the
         service before, while a fault lasts. VimhaError when the subscriber died.
         """
         end = time.monotonic() + SETTLE_S
@@ -136,7 +137,8 @@ class AlarmBooks:
                 active = self._active()
                 self.read()
                 found = untold(self.calls, active, self._since)
-            if not found or time.monotonic() > end:
+            heard = not expected or raised(self.calls, expected, host) is not None
+            if (heard and not found) or time.monotonic() > end:
                 return found
             time.sleep(POLL_S)
 

@@ -89,9 +89,11 @@ class Clients:
         """The node whose member of `service` the writer's work ends up on; None when that service keeps no books."""
         return self._books[service].serving() if service in self._books else None
 
-    def untold(self) -> tuple[str, ...]:
-        """What the alarm service's subscriber does not know of its alarms, in words. The cluster must be healthy."""
-        return self._alarms.settle() if self._alarms else ()
+    def untold(self, expected: str, host: str) -> tuple[str, ...]:
+        """What the alarm service's subscriber does not know of its alarms, in words, once it was told of `expected` on
+        `host`, or long after. The cluster must be healthy.
+        """
+        return self._alarms.settle(expected, host) if self._alarms else ()
 
     def calls(self) -> tuple[Call, ...] | None:
         """Every alarm notification by now; None where there is no alarm service."""

@@ -180,7 +180,7 @@ class Drill:
                 injection.heal()
                 healed = self._recover(injection)
                 audit = clients.settle() if healed else None
-                untold = clients.untold() if healed else ()
+                untold = clients.untold(self.fault.expected.alarm, injection.target) if healed else ()
                 fenced = healed and self.stage.was_fenced(injection.target, epoch)
                 logs = self._logs(fault_at)
                 if healed:
