@@ -1,10 +1,15 @@
-"""Fixtures that every kind of test shares."""
+"""Fixtures that every kind of test shares, and SIGINT as a terminal has it: a shell starts what it puts in the
+background without it, and what the tests start would inherit that.
+"""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 GOLDEN = Path(__file__).parent / "unit" / "golden"
 
 

@@ -73,15 +73,6 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-AT_A_TERMINAL = """
-import signal
-from vimha_cli.main import main
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it puts in the background without it
-main()
-"""
-
-
 def test_an_interrupted_drill_undoes_its_fault(lab: str) -> None:
     """Ctrl-C at a terminal reaches the drill's whole foreground group; it comes when the fault has had an effect."""
     stage = Stage(Lab.open(lab))
@@ -93,7 +84,7 @@ def test_an_interrupted_drill_undoes_its_fault(lab: str) -> None:
         found = status(peer).node(active)
         return found.state if found else ""
 
-    argv = [sys.executable, "-c", AT_A_TERMINAL, "drill", "run", "switchover"]
+    argv = [sys.executable, "-m", "vimha_cli.main", "drill", "run", "switchover"]
     argv += ["--site", str(EXAMPLE), "--lab", lab]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True) as drill:
         assert drill.stderr is not None

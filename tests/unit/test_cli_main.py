@@ -45,8 +45,6 @@ def test_a_command_that_is_told_to_end_cleans_up_first(number: str) -> None:
 import os, signal, time
 from vimha_cli import main
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it puts in the background without it
-
 def work(**_):
     try:
         os.kill(os.getpid(), signal.{number})

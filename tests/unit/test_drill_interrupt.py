@@ -11,7 +11,6 @@ import os, signal, sys, time
 from vimha.drill.interrupt import insist
 from vimha.errors import VimhaError
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run it may be ignored
 tries = []
 
 def heal():
