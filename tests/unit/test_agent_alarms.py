@@ -17,8 +17,8 @@ def host(tmp_path: Path) -> FakeHost:
     return FakeHost(tmp_path)
 
 
-def test_the_command() -> None:
-    assert Alarms({}, "start", Deadline(5, lambda: 0.0), FakeHost(Path("/nowhere"))).command() == [
+def test_the_command(host: FakeHost) -> None:
+    assert Alarms({}, "start", Deadline(5, host.monotonic), host).command() == [
         "/opt/vimha/bin/vimha", "alarms", "serve", "--config", "/etc/vimha/alarms.yaml",
     ]  # fmt: skip
 
