@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -143,5 +144,8 @@ def test_any_bytes_are_a_path_a_refusal_or_not_all_yet(data: bytes) -> None:
 
 
 def wait_for(true: Callable[[], bool]) -> bool:
-    """True as soon as `true()` is; False when it never is."""
-    return any(true() for _ in range(500))
+    """True as soon as `true()` is; False when it is not within 10 s."""
+    end = time.monotonic() + 10
+    while not (found := true()) and time.monotonic() < end:
+        time.sleep(0.005)
+    return found
