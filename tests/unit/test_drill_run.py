@@ -122,7 +122,7 @@ def test_a_fault_that_takes_long_is_watched_from_its_end_on(world: World, monkey
     """An outage late in a procedure is no service that never returns."""
 
     def procedure() -> None:
-        world.sleep(100.0)
+        world.sleep(40.0)
         world.blip_at = world.now - 0.1
 
     slow = replace(FAULTS["switchover"], prepare=lambda *_: Injection("c1", procedure, lambda: None))
