@@ -128,7 +128,7 @@ def test_one_that_was_down_is_told_when_it_is_back(tmp_path: Path) -> None:
             async with receiving(Receiver()) as receiver:
                 subscribe(store, receiver.url)
                 await submit(store, event("nova/n1"))
-                await until(lambda: len(receiver.told) == 1)
+                await until(lambda: delivery.counters.delivered == 1)
             await submit(store, event("nova/n1", CRITICAL), event("nova/n2"))
             await until(lambda: delivery.counters.failed > 0)
             async with receiving(receiver, receiver.port):
