@@ -169,6 +169,19 @@ def test_a_source_is_told_in_bounds(steps: list[tuple[object, ...]]) -> None:
             assert life.now >= before.due_us
 
 
+def test_what_is_told_while_it_is_held_counts_as_a_change() -> None:
+    """Else a burst right after a hold would be told beyond the allowed changes."""
+    life = Life()
+    for severity in (Severity.WARNING, Severity.MAJOR, Severity.WARNING, Severity.MAJOR):
+        life.observe(severity)
+    assert life.entry.alarm is not None
+    assert life.entry.alarm.flapping
+    life.now += 4 * SECOND
+    life.observe(Severity.CRITICAL)
+    life.calm()
+    assert life.entry.changes == (START, START + 4 * SECOND, START + 9 * SECOND)
+
+
 @given(BY_SOURCE)
 def test_a_hold_ends_the_quiet_time_after_the_last_change(steps: list[tuple[object, ...]]) -> None:
     life, changed = Life(), 0

@@ -129,9 +129,8 @@ def _hold(entry: Entry, event: Event, now_us: int, rules: Rules) -> Step:
         alarm = replace(_raised(event, now_us), flapping=True)
     else:
         alarm = replace(entry.alarm, flapping=True, changed_us=now_us)
-    held = _changed(replace(entry, alarm=alarm), now_us, rules)
-    step = _held(held, alarm, event, now_us, rules)
-    return step if step.told else Step(step.entry, alarm)
+    step = _held(replace(entry, alarm=alarm), alarm, event, now_us, rules)
+    return step if step.told else Step(_changed(step.entry, now_us, rules), alarm)
 
 
 def _held(entry: Entry, alarm: Alarm, event: Event, now_us: int, rules: Rules) -> Step:
@@ -141,7 +140,7 @@ def _held(entry: Entry, alarm: Alarm, event: Event, now_us: int, rules: Rules) -
     if event.severity.rank <= alarm.severity.rank:
         return Step(entry)
     worse = _updated(alarm, event, now_us)
-    return Step(replace(entry, alarm=worse), worse)
+    return Step(_changed(replace(entry, alarm=worse), now_us, rules), worse)
 
 
 def _counted(entry: Entry) -> Entry:
