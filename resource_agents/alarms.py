@@ -31,6 +31,10 @@ class Alarms(Service):
         Parameter("binary", "executable", "Path of the vimha executable.", default="/opt/vimha/bin/vimha"),
         Parameter("config", "configuration file", "The service's configuration.", default="/etc/vimha/alarms.yaml"),
         Parameter(
+            "local", "configuration of your own",
+            "Path of a second file, which is joined with the first: what site.yaml has no word for. Empty: none.",
+        ),
+        Parameter(
             "private", "further files of its own",
             "Paths, separated by spaces, of files that the configuration names and only the service may read, such as "
             "its users and the database's password.",
@@ -68,20 +72,22 @@ class Alarms(Service):
 
     def __init__(self, env: "Mapping[str, str]", action: str, deadline: "Deadline", system: "System") -> None:
         super().__init__(env, action, deadline, system)
-        for path in (*self._private, self.values["grants"], self.values["socket"], self.values["state"]):
+        files = [self.values[name] for name in ("local", "grants", "socket", "state")]
+        for path in (*files, *self._private):
             if path and not path.startswith("/"):
                 raise OcfError(
-                    CONFIGURED, f"{path!r} is not an absolute path (parameters private, grants, socket, state)"
+                    CONFIGURED, f"{path!r} is not an absolute path (parameters local, private, grants, socket, state)"
                 )
 
     def command(self) -> list[str]:
-        return [self.values["binary"], "alarms", "serve", "--config", self.values["config"]]
+        configs = [part for path in self._configs for part in ("--config", path)]
+        return [self.values["binary"], "alarms", "serve", *configs]
 
     def launch(self) -> None:
         self.system.remove(self._granted)
         user = self.values["user"]
         self.system.own_folder(self.values["state"], user)
-        for path in (self.values["config"], *self._private):
+        for path in (*self._configs, *self._private):
             self.system.give(path, user)
         self.daemon.record(self.system.spawn(self.command(), user, self._output))
 
@@ -95,7 +101,7 @@ class Alarms(Service):
 
     def check_host(self) -> None:
         self.need_binary(self.values["binary"])
-        for path in (self.values["config"], *self._private, self.values["grants"]):
+        for path in (*self._configs, *self._private, self.values["grants"]):
             if path:
                 self.need_file(path, "configuration")
         if self.values["user"] and not self.system.user_exists(self.values["user"]):
@@ -125,6 +131,10 @@ class Alarms(Service):
             return OK
         self.system.write(self._granted, "")
         return OK
+
+    @property
+    def _configs(self) -> list[str]:
+        return [path for path in (self.values["config"], self.values["local"]) if path]
 
     @property
     def _private(self) -> list[str]:

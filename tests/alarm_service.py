@@ -49,7 +49,7 @@ def settings(folder: Path, **more: Any) -> Settings:
     return Settings.model_validate_json(
         json.dumps(
             {
-                "auth": {"file": str(entries(folder))},
+                "auth": {"files": [str(entries(folder))]},
                 "store": f"sqlite:///{folder}/alarms.db",
                 "delivery": LOCAL,
                 **more,

@@ -34,7 +34,7 @@ def service(folder: Path, store: str) -> Iterator[Resource]:
     _, digest = new_token()
     users.touch(0o600)
     users.write_text(json.dumps({"tokens": {"one": {"role": "reader", "token": digest}}}))
-    config.write_text(json.dumps({"auth": {"file": str(users)}, "store": store, "listen": {"port": port}}))
+    config.write_text(json.dumps({"auth": {"files": [str(users)]}, "store": store, "listen": {"port": port}}))
     resource = Resource(
         "alarms", binary=str(Path(sys.executable).with_name("vimha")), config=str(config), private=str(users), user="",
         state=str(folder / "state"), pid=str(folder / "run" / "alarms.pid"), health=f"http://127.0.0.1:{port}",

@@ -181,7 +181,7 @@ class Service:
         self._config.write_text(
             json.dumps(
                 {
-                    "auth": {"file": str(users)},
+                    "auth": {"files": [str(users)]},
                     "store": store,
                     "listen": {"port": self.port},
                     "delivery": {"allow": ["127.0.0.0/8"], "allow_http": True},

@@ -23,6 +23,11 @@ def test_the_command(host: FakeHost) -> None:
     ]  # fmt: skip
 
 
+def test_the_command_with_a_configuration_of_the_operators_own(host: FakeHost) -> None:
+    agent = Alarms({"OCF_RESKEY_local": "/etc/mine.yaml"}, "start", Deadline(5, host.monotonic), host)
+    assert agent.command()[-4:] == ["--config", "/etc/vimha/alarms.yaml", "--config", "/etc/mine.yaml"]
+
+
 def test_it_asks_the_path_that_does_not_look_at_the_store(host: FakeHost) -> None:
     assert Alarms({}, "start", Deadline(5, host.monotonic), host).target == ("127.0.0.1", 8780, "/livez")
 
@@ -31,7 +36,8 @@ def test_it_asks_the_path_that_does_not_look_at_the_store(host: FakeHost) -> Non
     ("parameters", "reason"),
     [({"health": "somewhere"}, "parameter health"), ({"config": "alarms.yaml"}, "parameter config"),
      ({"private": "/etc/a b"}, "'b' is not an absolute path"), ({"grants": "x.sql"}, "'x.sql'"),
-     ({"socket": "x"}, "'x'"), ({"state": "x"}, "'x'"), ({"binary": "vimha"}, "parameter binary")],
+     ({"local": "x"}, "'x'"), ({"socket": "x"}, "'x'"), ({"state": "x"}, "'x'"),
+     ({"binary": "vimha"}, "parameter binary")],
 )  # fmt: skip
 def test_parameters_that_are_wrong_everywhere(host: FakeHost, parameters: dict[str, str], reason: str) -> None:
     env = {f"OCF_RESKEY_{name}": value for name, value in parameters.items()}

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from vimha.alarms.config import Role, load, parse
+from vimha.alarms.config import Role, Settings, load, parse
 from vimha.alarms.service.server import store_url
 from vimha.errors import UsageError
 
-LEAST = "auth: {file: /etc/vimha/users.yaml}\n"
+LEAST = "auth: {files: [/etc/vimha/users.yaml]}\n"
 
 
 def test_the_least_file_is_safe() -> None:
@@ -48,7 +48,7 @@ def test_all_of_it() -> None:
         (LEAST + "delivery: {allow: [10.0.0.0/99]}\n", "delivery.allow"),
         ("auth: [\n", "f:"),
         ("- auth\n", "f"),
-        ("auth: &a {file: *a}\n", "f:1"),
+        ("auth: &a {files: *a}\n", "f:1"),
     ],
 )
 def test_mistakes_name_their_line(text: str, says: str) -> None:
@@ -80,3 +80,52 @@ def test_the_store_s_password_is_of_its_own_file(tmp_path: Path) -> None:
     secret.chmod(0o644)
     with pytest.raises(UsageError, match="others may read"):
         store_url(found)
+
+
+RENDERED = "auth: {files: [/etc/vimha/alarms.users]}\nlisten: {port: 8781}\ndelivery:\n  allow: [10.1.0.0/16]\n"
+
+
+def joined(folder: Path, local: str) -> Settings:
+    paths = folder / "alarms.yaml", folder / "local.yaml"
+    for path, text in zip(paths, (RENDERED, local), strict=True):
+        path.write_text(text)
+    return load(*paths)
+
+
+def test_a_second_file_adds_to_the_first(tmp_path: Path) -> None:
+    found = joined(
+        tmp_path,
+        "auth:\n"
+        "  files: [/etc/vimha/users.yaml]\n"
+        "  keystone: {auth_url: https://k:5000/v3, username: vimha, password_file: /p}\n"
+        "delivery:\n"
+        "  allow: [.vnfm.example.org]\n"
+        "  snmp: [{name: oss, host: 192.0.2.9, user: vimha, secret_file: /s}]\n"
+        "flapping: {changes: 9}\n",
+    )
+    assert [str(path) for path in found.auth.files] == ["/etc/vimha/alarms.users", "/etc/vimha/users.yaml"]
+    assert found.auth.keystone is not None
+    assert found.delivery.allow == ("10.1.0.0/16", ".vnfm.example.org")
+    assert [sink.name for sink in found.delivery.sinks] == ["oss"]
+    assert (found.flapping.changes, found.listen.port) == (9, 8781)
+
+
+@pytest.mark.parametrize(
+    ("local", "says"),
+    [
+        ("listen:\n  port: 8782\n", "/local.yaml:2: listen.port: said already in {}/alarms.yaml:2"),
+        ("auth: {}\ndelivery:\n  allow:\n    - 10.2.0.0/16\n    - 10.3.0.0/99\n", "/local.yaml:5: delivery.allow.2: "),
+        ("delivery:\n  snmp:\n    - {name: oss}\n", "/local.yaml:3: delivery.snmp.0.host: "),
+        ("auth: 7\n", "/local.yaml:1: auth: said already in {}/alarms.yaml:1"),
+        ("- auth\n", "/local.yaml:1: the file: not a mapping"),
+        ("flaping: {changes: 9}\n", "/local.yaml:1: flaping: unknown"),
+    ],
+)
+def test_a_mistake_in_the_second_file_names_its_line(tmp_path: Path, local: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        joined(tmp_path, local)
+    assert says.format(tmp_path) in caught.value.message
+
+
+def test_an_empty_second_file_says_nothing(tmp_path: Path) -> None:
+    assert joined(tmp_path, "# later\n") == joined(tmp_path, "{}\n") == parse(RENDERED, "f")

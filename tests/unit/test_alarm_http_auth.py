@@ -11,7 +11,9 @@ import pytest
 from alarm_service import EXPIRED, OPERATOR, READER, bearer, entries, event, served, service, settings
 from starlette.testclient import TestClient
 
+from vimha.alarms.config import Role
 from vimha.alarms.service import auth, users
+from vimha.alarms.service.context import Caller
 from vimha.errors import UsageError
 
 ALARMS = "/vimfm/v1/alarms"
@@ -131,9 +133,26 @@ def test_a_file_that_is_refused_at_the_start(tmp_path: Path, content: str, mode:
     path.write_text(content)
     path.chmod(mode)
     with pytest.raises(UsageError) as caught:
-        users.Users(path)
+        users.Users([path])
     assert says in caught.value.message
     assert "hunter2" not in caught.value.message
+
+
+def test_users_of_two_files(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    token, digest = users.new_token()
+    for path, name in ((first, "ann"), (second, "bob")):
+        path.touch(0o600)
+        path.write_text(f'users:\n  {name}: {{role: reader, password: "{users.hashed(name)}"}}\n')
+    known = users.Users([first, second])
+    assert all(known.user(name, name) for name in ("ann", "bob"))
+    second.write_text(f'tokens:\n  tool: {{role: source, token: "{digest}"}}\n')
+    assert known.token(token, 0) == Caller("tool", Role.SOURCE)
+    assert known.user("bob", "bob") is None
+    second.write_text(f'tokens:\n  ann: {{role: operator, token: "{digest}"}}\n')
+    assert known.token(token, 0) == Caller("tool", Role.SOURCE), "two of one name: what was known stays"
+    with pytest.raises(UsageError, match="ann is in another file"):
+        users.Users([first, second])
 
 
 def openssl(folder: Path, *words: str) -> None:
@@ -169,7 +188,7 @@ def test_tls_and_client_certificates(tmp_path: Path, keys: Path) -> None:
     chosen = settings(
         tmp_path,
         listen={"certificate": f"{keys}/s.pem", "key": f"{keys}/s.key", "client_ca": f"{keys}/ca.pem"},
-        auth={"file": str(entries(tmp_path)), "certificates": {"O=Example, CN=nfvo": "reader"}},
+        auth={"files": [str(entries(tmp_path))], "certificates": {"O=Example, CN=nfvo": "reader"}},
     )
 
     def status(port: int, certificate: str = "", method: str = "GET", path: str = ALARMS, **headers: str) -> int:

@@ -182,7 +182,9 @@ def test_streams_are_bounded_and_end_with_the_service(tmp_path: Path, monkeypatc
 def test_the_process_serves_and_ends(tmp_path: Path) -> None:
     chosen: Settings = settings(tmp_path)
     config = tmp_path / "alarms.yaml"
-    config.write_text(f"auth: {{file: {chosen.auth.file}}}\nstore: {chosen.store}\nlisten: {{port: {free_port()}}}\n")
+    config.write_text(
+        f"auth: {{files: [{chosen.auth.files[0]}]}}\nstore: {chosen.store}\nlisten: {{port: {free_port()}}}\n"
+    )
     port = int(config.read_text().rpartition("port: ")[2].strip("}\n"))
     command = [sys.executable, "-m", "vimha_cli.main", "alarms", "serve", "--config", str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

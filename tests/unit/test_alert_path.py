@@ -117,7 +117,7 @@ def test_a_source_may_send_events_and_no_more(tmp_path: Path, path: str, status:
     entries = tmp_path / "sources.yaml"
     entries.write_text(json.dumps({"tokens": {"c1": {"role": "source", "token": users.digest("a source")}}}))
     entries.chmod(0o600)
-    with service(settings(tmp_path, auth={"file": str(entries)})) as client:
+    with service(settings(tmp_path, auth={"files": [str(entries)]})) as client:
         client.headers.update(bearer("a source"))
         assert client.post(path, json={}).status_code == status
         assert client.get("/vimfm/v1/alarms").status_code == 200

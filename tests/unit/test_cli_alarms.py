@@ -357,3 +357,25 @@ def test_short_ids_differ() -> None:
     ids = ["3fa91c07-1", "3fa91c07-2", "77d0a2f1-1"]
     assert list(tables.shorts(ids).values()) == ids
     assert tables.shorts([ids[0], ids[2]]) == {ids[0]: "3fa91c07", ids[2]: "77d0a2f1"}
+
+
+@pytest.mark.parametrize(
+    ("local", "code", "says"),
+    [
+        ("{}", 0, "the configuration will do"),
+        ("auth:\n  files: [/nowhere/users]\n", 2, "/nowhere/users: cannot be read"),
+        ("auth:\n  keystone: {auth_url: https://k:5000/v3, username: v, password_file: /nowhere/p}\n", 2, "/nowhere/p"),
+        ("listen:\n  certificate: /nowhere/c\n  key: /nowhere/k\n", 2, "listen: the certificate"),
+        ("delivery:\n  oslo:\n    - {name: bus, url_file: /nowhere/url}\n", 2, "/nowhere/url"),
+    ],
+)
+def test_a_configuration_is_looked_at_without_serving(
+    vimha: Vimha, tmp_path: Path, local: str, code: int, says: str
+) -> None:
+    users, first, second = tmp_path / "users", tmp_path / "alarms.yaml", tmp_path / "local.yaml"
+    users.touch(0o600)
+    first.write_text(f"auth: {{files: [{users}]}}\nstore: sqlite:///{tmp_path}/alarms.db\n")
+    second.write_text(local)
+    found, out, err = vimha("serve", "--check", "--config", str(first), "--config", str(second))
+    assert (found, says in out + err) == (code, True), err
+    assert not (tmp_path / "alarms.db").exists()

@@ -43,6 +43,13 @@ def test_an_only_one_is_with_the_vip_and_a_clone_is_everywhere() -> None:
     assert placed(site(*EVERYWHERE, node=ARBITER))["alarms"] == {"c1", "c2"}
 
 
+def test_what_an_operator_adds_is_named_to_the_agent_and_is_not_rendered() -> None:
+    of = site("alarms: {local: /etc/vimha/alarms.local.yaml}")
+    assert params(tree(of), alarms.ALARMS)["local"] == "/etc/vimha/alarms.local.yaml"
+    assert "local" not in params(tree(site("alarms: {}")), alarms.ALARMS)
+    assert not [each.path for each in made(of).nodes["c1"] if "local" in each.path]
+
+
 def test_its_failures_move_no_vip() -> None:
     root = tree(site(*SINGLE))
     assert ids(root, "//rsc_colocation[@rsc='alarms']/@with-rsc") == ["front"]
@@ -88,7 +95,7 @@ def test_its_tokens_open_it_and_are_not_in_its_files(tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.write_text(text(of, "c1", alarms.USERS))
     file.chmod(0o600)
-    known = users.Users(file)
+    known = users.Users([file])
     for who in (alarms.OPERATOR, alarms.SOURCE):
         token = alarms.token(KEY, who)
         assert token not in file.read_text()

@@ -1,6 +1,6 @@
-"""The alarm service's configuration file (/etc/vimha/alarms.yaml): its model, and its reading.
+"""The alarm service's configuration (/etc/vimha/alarms.yaml, and what is added to it): its model, and its reading.
 
-Invariant: whatever the file holds, `load` returns settings or raises a UsageError that names every mistake with its
+Invariant: whatever the files hold, `load` returns settings or raises a UsageError that names every mistake with its
 line. Secrets are in files of their own; the configuration names them.
 """
 
@@ -8,21 +8,19 @@ import json
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vimha.alarms import config_files
+from vimha.alarms.config_files import Merged
 from vimha.alarms.delivery.settings import DeliverySettings
 from vimha.alarms.machine import Rules
 from vimha.alarms.sources.settings import Cluster
 from vimha.alarms.times import SECOND
 from vimha.errors import UsageError
-from vimha.findings import errors
-from vimha.site import yamltext
-from vimha.site.yamltext import Places
 
 FILE = Path("/etc/vimha/alarms.yaml")
-MAX_BYTES = 1 << 20
 PORT = 8780
 
 
@@ -95,7 +93,7 @@ class Keystone(Section):
 class Auth(Section):
     """Who may ask; at least one way."""
 
-    file: Path | None = None
+    files: tuple[Path, ...] = ()
     """Users and tokens (service/users.py); mode 0600."""
     certificates: dict[str, Role] = {}
     """Subject of a client certificate, such as `O=Example, CN=nfvo` -> role."""
@@ -103,8 +101,8 @@ class Auth(Section):
 
     @model_validator(mode="after")
     def _some(self) -> "Auth":
-        if not (self.file or self.certificates or self.keystone):
-            raise ValueError("nobody could ask: give `file`, `certificates` or `keystone`")
+        if not (self.files or self.certificates or self.keystone):
+            raise ValueError("nobody could ask: give `files`, `certificates` or `keystone`")
         return self
 
 
@@ -143,23 +141,33 @@ class Settings(Section):
         return f"{'https' if self.listen.certificate else 'http'}://{address}:{self.listen.port}"
 
 
-def load(path: Path) -> Settings:
-    """The settings in the file at `path`; UsageError with every mistake and its line."""
-    return parse(_content(path), str(path))
+def load(*paths: Path) -> Settings:
+    """The settings that the files at `paths` make together; UsageError with every mistake and its line."""
+    return _settings(config_files.read(paths))
 
 
 def parse(text: str, file: str) -> Settings:
     """The settings in `text`; `file` is what mistakes call it."""
-    document = yamltext.read(text, file)
-    if found := errors(document.findings):
-        raise UsageError("\n".join(f"{each.where}: {each.message}" for each in found), found[0].remedy)
+    merged = Merged()
+    config_files.add(merged, text, file)
+    return _settings(merged)
+
+
+def _settings(merged: Merged) -> Settings:
     try:
-        return Settings.model_validate_json(json.dumps({} if document.data is None else document.data))
+        return Settings.model_validate_json(json.dumps(merged.data))
     except ValidationError as error:
-        raise UsageError("\n".join(mistakes(error, document.places))) from error
+        raise UsageError("\n".join(mistakes(error, merged))) from error
 
 
-def mistakes(error: ValidationError, places: Places) -> list[str]:
+class Placing(Protocol):
+    """Where the values of a configuration are."""
+
+    def at(self, path: tuple[str | int, ...]) -> str:
+        """`file:line` of the value at `path`."""
+
+
+def mistakes(error: ValidationError, places: Placing) -> list[str]:
     """What does not fit its model, each with its place in the file."""
     return [
         f"{places.at(tuple(each['loc']))}: {'.'.join(str(step) for step in each['loc']) or 'the file'}: {_said(each)}"
@@ -171,18 +179,3 @@ def _said(mistake: Any) -> str:
     if mistake["type"] == "extra_forbidden":
         return "unknown"
     return str(mistake["msg"]).removeprefix("Value error, ")
-
-
-def _content(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB", "Is this the right file?")
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text") from error
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read: {error.strerror}", "docs/alarms.md has one to begin with."
-        ) from error

@@ -48,6 +48,8 @@ def resources(site: Site, timings: Timings) -> tuple[Primitive | Clone, ...]:
     if site.alarms is None:
         return ()
     params = {"config": CONFIG, "private": USERS, "health": f"http://127.0.0.1:{site.alarms.port}"}
+    if site.alarms.local:
+        params["local"] = site.alarms.local
     if site.database:
         params |= {"private": f"{USERS} {PASSWORD}", "grants": GRANTS}
     child = Primitive(ALARMS, "ocf:vimha:alarms", params, ops(timings.api))
@@ -130,7 +132,7 @@ def _config(site: Site, alarms: Alarms, node: str, cib: Cib) -> dict[str, Any]:
     return {
         "listen": {"address": "127.0.0.1", "port": alarms.port},
         "url": url(site),
-        "auth": {"file": USERS},
+        "auth": {"files": [USERS]},
         **store,
         "delivery": {"allow": [str(each) for each in alarms.callbacks], "allow_http": alarms.http_callbacks},
         "cluster": {

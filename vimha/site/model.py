@@ -247,6 +247,10 @@ class Alarms(Model):
     """Private networks that subscribers may be in; without any, only public addresses are called."""
     http_callbacks: bool = False
     """Whether subscribers may be called over plain HTTP."""
+    local: FilePath | Literal[""] = ""
+    """On every full node: a configuration of your own for what this one has no word for, such as Keystone, more files
+    of users, SNMP managers; joined with the rendered one. Empty: none.
+    """
 
 
 class Pinned(Model):

@@ -48,22 +48,34 @@ for each in (
 @alarms.command()
 @click.option(
     "--config",
-    "config_file",
+    "config_files",
     type=click.Path(path_type=Path),
-    default="/etc/vimha/alarms.yaml",
+    multiple=True,
+    default=["/etc/vimha/alarms.yaml"],
     show_default=True,
-    help="The service's configuration.",
+    help="The service's configuration; several files are joined.",
 )
-def serve(config_file: Path) -> None:
+@click.option(
+    "--check", is_flag=True, help="Only look whether the configuration, and every file that it names, will do."
+)
+def serve(config_files: tuple[Path, ...], check: bool) -> None:
     """Run the alarm service in the foreground, until SIGTERM.
 
-    Example: vimha alarms serve --config alarms.yaml
+    \b
+    Examples:
+      vimha alarms serve --config alarms.yaml
+      vimha alarms serve --check --config /etc/vimha/alarms.yaml --config /etc/vimha/alarms.local.yaml
     """
     from vimha.alarms.config import load
-    from vimha.alarms.service.server import serve as run
+    from vimha.alarms.service import server
 
+    settings = load(*config_files)
+    if check:
+        server.check(settings)
+        click.echo("the configuration will do")
+        return
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    run(load(config_file))
+    server.serve(settings)
 
 
 @alarms.command()

@@ -7,12 +7,18 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vimha.alarms.subscriptions import Filter
 
 Network = IPv4Network | IPv6Network
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+
+
+def _network_or_domain(value: str) -> str:
+    if not value.startswith("."):
+        ip_network(value)
+    return value
 
 
 class Part(BaseModel):
@@ -72,7 +78,7 @@ class DeliverySettings(Part):
 
     api_root: str = "/vimfm/v1"
     """What links in notifications begin with: the service's address as subscribers reach it."""
-    allow: tuple[str, ...] = ()
+    allow: tuple[Annotated[str, AfterValidator(_network_or_domain)], ...] = ()
     """Networks (`10.20.0.0/16`) and domains (`.vnfm.example.org`) that callbacks may be in. Empty: any public address
     and no other. A domain may be at private addresses, but not at this host's own."""
     allow_http: bool = False
@@ -94,14 +100,6 @@ class DeliverySettings(Part):
     """What this service shows to a subscriber or a token endpoint that asks for a client certificate."""
     snmp: tuple[SnmpSink, ...] = ()
     oslo: tuple[OsloSink, ...] = ()
-
-    @field_validator("allow")
-    @classmethod
-    def _allowed(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        for value in values:
-            if not value.startswith("."):
-                ip_network(value)
-        return values
 
     @field_validator("api_root")
     @classmethod

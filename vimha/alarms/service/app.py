@@ -77,7 +77,7 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
 
     app = routed(lifespan)
     app.add_middleware(
-        Gate, users=Users(settings.auth.file) if settings.auth.file else None,
+        Gate, users=Users(settings.auth.files) if settings.auth.files else None,
         certificates=settings.auth.certificates,
         keystone=Keystone(settings.auth.keystone) if settings.auth.keystone else None,
     )  # fmt: skip

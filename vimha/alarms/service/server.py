@@ -18,10 +18,11 @@ from sqlalchemy.exc import ArgumentError
 
 from vimha.alarms import secret_files
 from vimha.alarms.config import Settings
-from vimha.alarms.delivery.delivery import check
+from vimha.alarms.delivery import delivery
 from vimha.alarms.service import users
 from vimha.alarms.service.app import make_app
 from vimha.alarms.service.connections import Connection
+from vimha.alarms.service.keystone import Keystone
 from vimha.alarms.service.late import Late
 from vimha.alarms.store.store import Store
 from vimha.errors import UsageError
@@ -43,9 +44,19 @@ class Server(uvicorn.Server):
             context.streams.end()
 
 
+def check(settings: Settings) -> None:
+    """UsageError when a file that the settings name cannot be used: to be said before the service listens."""
+    delivery.check(settings.delivery)
+    users.load(settings.auth.files)
+    if settings.auth.keystone:
+        Keystone(settings.auth.keystone)
+    store_url(settings)
+    configured(FastAPI(), settings)
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which is a daemon's usual end."""
-    check(settings.delivery)
+    check(settings)
     url = store_url(settings)
     opened = partial(Store.open, url, settings.flapping.rules)
     if make_url(url).get_backend_name() != "sqlite":
@@ -61,8 +72,6 @@ def serve(settings: Settings) -> None:
 
 def _serve_late(settings: Settings, opened: Callable[[], Store]) -> None:
     """Serve over a store that may not be there yet."""
-    if settings.auth.file:
-        users.load(settings.auth.file)
     failures: list[Exception] = []
 
     def fail(error: Exception) -> None:

@@ -1,7 +1,7 @@
-"""Who may ask, kept in a file: users with passwords, and bearer tokens.
+"""Who may ask, kept in files: users with passwords, and bearer tokens.
 
-Invariant: nobody but its owner can read the file (mode 0600); it holds no secret that opens anything: of passwords
-scrypt hashes, of tokens, which are random, SHA-256 digests. A change of the file holds from the next request on; one
+Invariant: nobody but their owner can read the files (mode 0600); they hold no secret that opens anything: of passwords
+scrypt hashes, of tokens, which are random, SHA-256 digests. A change of a file holds from the next request on; one
 that cannot be read changes nothing, and is logged.
 
     users:
@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -77,12 +78,12 @@ class _Stamp:
 
 
 class Users:
-    """The file at `path`, read again when it has changed."""
+    """The files at `paths`, read again when one has changed."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp = _stamp(path)
-        self._entries = load(path)
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._stamps = [_stamp(path) for path in paths]
+        self._entries = load(paths)
 
     def token(self, given: str, now_us: int) -> Caller | None:
         """Who has this bearer token, if it has not expired."""
@@ -103,24 +104,36 @@ class Users:
 
     @property
     def version(self) -> object:
-        """Another value whenever the file has changed: what was found with an old one is void."""
+        """Another value whenever a file has changed: what was found with an old one is void."""
         self._current()
-        return self._stamp
+        return self._stamps
 
     def _current(self) -> Entries:
         try:
-            stamp = _stamp(self._path)
-            if stamp != self._stamp:
-                self._stamp = stamp
-                self._entries = load(self._path)
-                LOG.info("%s: read again", self._path)
+            stamps = [_stamp(path) for path in self._paths]
+            if stamps != self._stamps:
+                self._stamps = stamps
+                self._entries = load(self._paths)
+                LOG.info("users and tokens: read again")
         except VimhaError as error:
             LOG.error("%s; who was known before is known still", error.message)
         return self._entries
 
 
-def load(path: Path) -> Entries:
-    """The entries of the file at `path`; UsageError with every mistake and its line."""
+def load(paths: Sequence[Path]) -> Entries:
+    """The entries of all the files; UsageError with every mistake and its line, or when two know one name."""
+    users: dict[str, User] = {}
+    tokens: dict[str, Token] = {}
+    for path in paths:
+        found = _entries(path)
+        if twice := {*users, *tokens} & {*found.users, *found.tokens}:
+            raise UsageError(f"{path}: {min(twice)} is in another file of users already", "Give it another name here.")
+        users |= found.users
+        tokens |= found.tokens
+    return Entries(users=users, tokens=tokens)
+
+
+def _entries(path: Path) -> Entries:
     content = _content(path)
     document = yamltext.read(content, str(path))
     if found := errors(document.findings):
