@@ -5,7 +5,7 @@ of its own. Its account in the database is made through the socket of this node'
 the service lives, and says what it waits for.
 """
 
-from resource_agents.ocf.agent import CONFIGURED, INSTALLED, OK, OcfError, Parameter
+from resource_agents.ocf.agent import CONFIGURED, DEGRADED, INSTALLED, OK, OcfError, Parameter
 from resource_agents.ocf.service import UNIT, Service, service_actions
 
 TYPE_CHECKING = False
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SQL_S = 1.0
 """How long the database may take to take the account; it is asked again at the next monitor."""
+BUSY = (1040, 1047, 1205, 1213)
+"""A server's errors that pass: too many connections, no primary component, a lock waited for, a deadlock."""
 
 
 class Alarms(Service):
@@ -93,7 +95,8 @@ class Alarms(Service):
 
     def start(self) -> int:
         super().start()
-        return self._grant()
+        self._grant()
+        return OK
 
     def monitor(self) -> int:
         code = super().monitor()
@@ -116,7 +119,9 @@ class Alarms(Service):
         return lines[-1] if lines else ""
 
     def _grant(self) -> int:
-        """Make the account unless this run has; a database that does not take it now is asked at the next monitor."""
+        """Make the account unless this run has; a database that is away or busy is asked at the next monitor, and so is
+        one that refuses, which somebody should know.
+        """
         if not self.values["grants"] or self.system.read(self._granted) is not None:
             return OK
         from resource_agents.mysql.client import Connection, SqlError
@@ -127,7 +132,12 @@ class Alarms(Service):
                 for statement in statements:
                     if statement and not statement.startswith("--"):
                         connection.query(statement)
-        except (OSError, ValueError, SqlError):
+        except SqlError as error:
+            if error.code in BUSY:
+                return OK
+            self.reason = f"its database account cannot be made ({self.values['grants']}): {error}"
+            return DEGRADED
+        except (OSError, ValueError):
             return OK
         self.system.write(self._granted, "")
         return OK

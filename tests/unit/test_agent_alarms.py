@@ -9,7 +9,7 @@ from fake_host import FakeHost
 
 from resource_agents.alarms import Alarms
 from resource_agents.ocf import runtime
-from resource_agents.ocf.agent import CONFIGURED, INSTALLED, NOT_RUNNING, OK, Deadline
+from resource_agents.ocf.agent import CONFIGURED, DEGRADED, INSTALLED, NOT_RUNNING, OK, Deadline
 
 
 @pytest.fixture
@@ -65,10 +65,13 @@ def test_what_a_node_lacks_is_this_nodes_failure(
 
 
 class FakeMariadb(threading.Thread):
-    """A server on a unix socket that takes one session: it lets anybody in and notes the statements."""
+    """A server on a unix socket that takes one session: it lets anybody in and notes the statements, which it refuses
+    with `error` (0: not at all).
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, error: int = 0) -> None:
         super().__init__(daemon=True)
+        self._error = error
         self.statements: list[str] = []
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
@@ -86,18 +89,23 @@ class FakeMariadb(threading.Thread):
             if said[4:5] != b"\x03":
                 return
             self.statements.append(said[5:].decode())
-            answer = packet(1, b"\0\0\0\x02\0\0\0")
+            refusal = b"\xff" + self._error.to_bytes(2, "little") + b"#HY000no"
+            answer = packet(1, refusal if self._error else b"\0\0\0\x02\0\0\0")
 
 
 def packet(number: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "little") + bytes([number]) + payload
 
 
-def granted(host: FakeHost, folder: Path) -> Path:
-    """Have the agent make the account; where it notes that it has."""
+def granting(host: FakeHost, folder: Path) -> Alarms:
     host.put("/etc/vimha/alarms.sql", "-- Made by vimha\nCREATE DATABASE x\n\nGRANT ALL ON x.* TO y\n")
     env = {"OCF_RESKEY_grants": "/etc/vimha/alarms.sql", "OCF_RESKEY_socket": str(folder / "mysqld.sock")}
-    agent = Alarms(env, "monitor", Deadline(5, host.monotonic), host)
+    return Alarms(env, "monitor", Deadline(5, host.monotonic), host)
+
+
+def granted(host: FakeHost, folder: Path) -> Path:
+    """Have the agent make the account; where it notes that it has."""
+    agent = granting(host, folder)
     assert agent._grant() == OK
     return Path(f"{host.root}{agent.pid_file.removesuffix('.pid')}.granted")
 
@@ -111,3 +119,14 @@ def test_the_account_is_made_once_the_database_takes_it_and_then_not_again(host:
     assert server.statements == ["CREATE DATABASE x", "GRANT ALL ON x.* TO y"]
     assert granted(host, tmp_path).exists()
     assert len(server.statements) == 2
+
+
+@pytest.mark.parametrize(("error", "code"), [(1047, OK), (1205, OK), (1044, DEGRADED)])
+def test_a_database_that_refuses_the_account_is_told_one_that_is_busy_is_asked_again(
+    host: FakeHost, tmp_path: Path, error: int, code: int
+) -> None:
+    FakeMariadb(tmp_path / "mysqld.sock", error).start()
+    agent = granting(host, tmp_path)
+    assert agent._grant() == code
+    assert ("/etc/vimha/alarms.sql" in agent.reason) == (code == DEGRADED)
+    assert not Path(f"{host.root}{agent._granted}").exists()
