@@ -2,12 +2,14 @@
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from alarm_service import OPERATOR, bearer, event, served, service, settings
+from alarm_service import OPERATOR, bearer, event, served, service, settings, until
 from starlette.testclient import TestClient
 
 from vimha.alarms import times
@@ -178,6 +180,18 @@ def test_versions_and_types_that_are_not_served(client: TestClient, headers: dic
     answer = client.get("/vimfm/v1/alarms", headers=headers)
     assert (answer.status_code, answer.headers["version"]) == (status, "1.3.0")
     assert client.get("/vimfm/v1/api_versions", headers={"Version": "2.0.0"}).status_code == 200
+
+
+def test_who_goes_away_in_the_middle_of_a_body_is_no_defect(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with served(settings(tmp_path)) as port:
+        head = f"POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer(OPERATOR)['Authorization']}\r\n"
+        with socket.create_connection(("127.0.0.1", port)) as gone:
+            gone.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
+        url = f"http://127.0.0.1:{port}/metrics"
+        counted = 'vimha_alarms_http_requests_total{method="POST",resource="events",status="400"} 1.0'
+        until(lambda: counted in httpx.get(url, headers=bearer(OPERATOR), timeout=10).text)
+    assert "Traceback" not in caplog.text
+    assert "exception" not in caplog.text.lower()
 
 
 class FakeBrokenStore(Store):

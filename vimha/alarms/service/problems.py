@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -75,6 +76,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(VimhaError, _known)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _defect)
 
 
@@ -104,6 +106,11 @@ async def _known(_: Request, error: Exception) -> Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         LOG.error("%s", error.message)
     return answer(status, f"{error.message}. {error.remedy}".removesuffix(" "), retry)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """Who asked went away in the middle of its body: nobody hears this."""
+    return answer(400, "the body ended early")
 
 
 async def _defect(_: Request, __: Exception) -> Response:
