@@ -13,9 +13,11 @@ import socket
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import Popen
@@ -256,3 +258,31 @@ async def send(session: aiohttp.ClientSession, events: list[dict[str, Any]]) -> 
         except aiohttp.ClientError:
             pass
         await asyncio.sleep(0.05)
+
+
+def observation(name: str, severity: str, definition: str = "control.service.failed") -> dict[str, Any]:
+    """An event of now, as `POST /events` takes it."""
+    kind = "vm" if definition.startswith("compute.vm.") else "service"
+    return {
+        "id": str(uuid.uuid4()), "alarmDefinitionId": definition, "managedObjectId": f"{kind}/{name}",
+        "perceivedSeverity": severity, "eventTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+    }  # fmt: skip
+
+
+async def known(
+    receivers: Receivers, paths: list[str], wanted: dict[str, str], within_s: float
+) -> tuple[str, int] | None:
+    """Wait until all have been told the wanted states; who has not, and of how many objects. An object that was never
+    raised was cleared all the time.
+    """
+    end = time.monotonic() + within_s
+    for path in paths:
+        while True:
+            state = receivers.ask("state", path)[3]
+            wrong = sum(state.get(name, "CLEARED") != severity for name, severity in wanted.items())
+            if not wrong:
+                break
+            if time.monotonic() > end:
+                return path, wrong
+            await asyncio.sleep(0.2)
+    return None

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from galera_rig import galera_of_three
 from sqlalchemy import ColumnElement, insert
 
 from vimha.alarms import catalogue, filters, filters_sql, sol, times
@@ -32,7 +33,6 @@ from vimha.alarms.store.store import Store
 from vimha.alarms.words import Severity
 
 ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT / "tests" / "agents"), str(ROOT / "tests")]
 ASKERS = 8
 OBJECTS = 2000
 ACTIVE = 10_000
@@ -246,16 +246,8 @@ def sqlite_store() -> Iterator[Store]:
 @contextmanager
 def galera_stores() -> Iterator[list[Store]]:
     """A store on each of three real Galera members of this host."""
-    from galera_nodes import galera_nodes
-    from installation import installed_agents
-    from ocf_calls import wait_until
-
-    with installed_agents(), galera_nodes(3) as cluster:
-        cluster.start()
-        wait_until(cluster.whole, 60)
-        cluster.nodes[0].sql("CREATE DATABASE alarms")
-        sockets = [node.agent.parameters["socket"] for node in cluster.nodes]
-        stores = [Store.open(f"mysql+pymysql://root@localhost/alarms?unix_socket={each}") for each in sockets]
+    with galera_of_three() as members:
+        stores = [Store.open(members.url(number)) for number in range(3)]
         yield stores
         for store in stores:
             store.close()

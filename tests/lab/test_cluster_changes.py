@@ -1,5 +1,6 @@
 """A9, A8: a site is planned, applied, refused and put back on real clusters, and their state is told truly."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -33,6 +34,13 @@ def rendered(lab: Lab, *edits: tuple[bytes, bytes]) -> Rendered:
         assert old in content
         content = content.replace(old, new)
     return replace(made, cib=replace(made.cib, content=content))
+
+
+def slower(lab: Lab) -> tuple[bytes, bytes]:
+    """An edit: another interval for haproxy's monitor."""
+    found = re.search(rb'id="haproxy.monitor" name="monitor" interval="\d+ms"', rendered(lab).cib.content)
+    assert found
+    return found[0], b'id="haproxy.monitor" name="monitor" interval="700ms"'
 
 
 def plan_for(lab: Lab, *edits: tuple[bytes, bytes]) -> Plan:
@@ -89,7 +97,7 @@ def test_applying_again_finds_nothing_to_do(healthy: Lab) -> None:
 
 def test_a_changed_interval_moves_nothing(healthy: Lab) -> None:
     holders = seen(healthy).vips
-    plan = plan_for(healthy, (b'interval="500ms"', b'interval="700ms"'))
+    plan = plan_for(healthy, slower(healthy))
     assert {change.action for change in plan.changes} == {"change"}
     assert applied(healthy, plan).settled_s < 10
     assert seen(healthy).vips == holders
@@ -97,7 +105,7 @@ def test_a_changed_interval_moves_nothing(healthy: Lab) -> None:
 
 
 def test_a_change_by_somebody_else_is_not_overwritten(healthy: Lab) -> None:
-    plan = plan_for(healthy, (b'interval="500ms"', b'interval="700ms"'))
+    plan = plan_for(healthy, slower(healthy))
     runner = healthy.runner(SECOND)
     runner(["crm_attribute", "--name", "cluster-recheck-interval", "--update", "5min"])
     with pytest.raises(VimhaError, match="nothing was applied"):
@@ -118,7 +126,7 @@ def test_a_site_that_does_not_run_is_taken_back(healthy: Lab) -> None:
 
 def test_neither_side_of_a_partition_that_cannot_fence_accepts_changes(cluster: Lab) -> None:
     """The last test of this module: it leaves the lab in pieces, its BMCs silent."""
-    plan = plan_for(cluster, (b'interval="500ms"', b'interval="700ms"'))
+    plan = plan_for(cluster, slower(cluster))
     for node in cluster.site.nodes:
         cluster.network.feed(node, up=False)
     cluster.partition([[FIRST], [SECOND, THIRD]])
