@@ -241,9 +241,14 @@ def rig() -> Iterator[tuple[Path, Receivers]]:
 
 
 async def subscribe(session: aiohttp.ClientSession, url: str) -> None:
-    async with session.post("/vimfm/v1/subscriptions", json={"callbackUri": url}) as response:
-        if response.status != 201:
-            raise SystemExit(f"no subscription: {response.status} {await response.text()}")
+    """Subscribe, as soon as the service has opened its store."""
+    while True:
+        async with session.post("/vimfm/v1/subscriptions", json={"callbackUri": url}) as response:
+            if response.status == 201:
+                return
+            if response.status != 503:
+                raise SystemExit(f"no subscription: {response.status} {await response.text()}")
+        await asyncio.sleep(0.1)
 
 
 async def send(session: aiohttp.ClientSession, events: list[dict[str, Any]]) -> None:

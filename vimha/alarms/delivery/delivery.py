@@ -12,7 +12,7 @@ import os
 import socket
 import uuid
 import zlib
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -39,6 +39,10 @@ Pacemaker tells of a lost node 0.9 s after the fault; with 2.0 and rounds of 0.4
 (measured), and it has to be within 1 s."""
 ROUND_S = 0.3
 """How often leases are renewed and subscriptions read."""
+POLL_S, LISTENING_S, ALONE_S = 0.025, 0.1, 1.0
+"""How often other nodes' commits are looked for: by one that sends to somebody, by one that does not, and where there
+should be no others. This node's own need no look.
+"""
 SHARDS = 8
 STOP_S = 5.0
 
@@ -58,6 +62,7 @@ class Delivery:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._expiry: asyncio.TimerHandle | None = None
+        self._listeners: list[Callable[[], None]] = []
         self._refused: set[str] = set()
         """Those who cannot be sent to as they are configured; said once."""
 
@@ -81,9 +86,13 @@ class Delivery:
         self._loop = asyncio.get_running_loop()
         self._network = Network(self._settings, self._lookup)
         self._ledger = Ledger(self._store)
-        self._feed = Feed(self._ledger.notices, await self._ledger.head(), self._stir)
+        self._feed = Feed(self._ledger.notices, await self._ledger.head(), self._stir, self._pause_s)
         self._store.on_commit(self.wake)
         self._run(self._feed.run(), self._ledger.run(), self._rounds())
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called, in the event loop, when the outbox has grown, by whichever node."""
+        self._listeners.append(listener)
 
     def wake(self, *_: object) -> None:
         """There was a commit. From any thread; harmless before the start and after the end."""
@@ -118,6 +127,13 @@ class Delivery:
     def _stir(self) -> None:
         for sender in self._senders.values():
             sender.stir()
+        for listener in self._listeners:
+            listener()
+
+    def _pause_s(self) -> float:
+        if not self._store.shared:
+            return ALONE_S
+        return POLL_S if self._senders else LISTENING_S
 
     async def _rounds(self) -> None:
         while True:

@@ -1,5 +1,7 @@
 """The outbox's newest notifications, read and parsed once for all senders of this process.
 
+It is the one who follows the outbox for the whole process: all others are told by it that there is something new.
+
 Invariant: `after(n)` is complete, or None: whoever stands further back than what is kept asks for `older`, which reads
 a page from the store once for all who lag there. What is for one subscription alone is not here: senders find it in the
 store when they begin.
@@ -18,8 +20,6 @@ from typing import Any
 from vimha.alarms.store.errors import StoreError
 from vimha.alarms.store.outbox import Notice
 
-POLL_S = 0.025
-"""How often other nodes' commits are looked for; this node's wake the feed."""
 TROUBLE_S = 0.25
 """Before the store is asked again that did not answer."""
 PAGE = 500
@@ -50,12 +50,15 @@ def _sequence(each: News) -> int:
 
 
 class Feed:
-    """Follows the outbox from the sequence number `head` on; `told` is called when there is something new."""
+    """Follows the outbox from the sequence number `head` on; `told` is called when there is something new. `pause_s`:
+    how long to wait for `stir` before others' commits are looked for.
+    """
 
     def __init__(
-        self, read: Callable[[int, int], Awaitable[list[Notice]]], head: int, told: Callable[[], None]
-    ) -> None:
-        self._read, self._told = read, told
+        self, read: Callable[[int, int], Awaitable[list[Notice]]], head: int, told: Callable[[], None],
+        pause_s: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._read, self._told, self._pause_s = read, told, pause_s
         self._first, self._last = head, head
         self._kept: list[News] = []
         self._pages: OrderedDict[int, asyncio.Task[list[News]]] = OrderedDict()
@@ -94,7 +97,7 @@ class Feed:
                 continue
             if not more:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_S):
+                    async with asyncio.timeout(self._pause_s()):
                         await self._stirred.wait()
 
     async def _page(self, number: int) -> list[News]:

@@ -67,6 +67,8 @@ def make_app(store: Store, settings: Settings) -> FastAPI:
         app.state.context = Context(store, settings, figures, Health(store), streams, delivery)
         await delivery.start()
         watch = NodeWatch(store, uuid.uuid4().hex)
+        for listener in (streams.wake, watch.wake):
+            delivery.on_news(listener)
         watching = asyncio.create_task(watch.run())
         yield
         watching.cancel()

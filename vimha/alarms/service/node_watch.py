@@ -20,7 +20,6 @@ from vimha.alarms.store.store import Store
 from vimha.alarms.words import NotificationType
 
 LEASE, LEASE_S, RENEW_S = "node-health", 6.0, 2.0
-POLL_S = 0.1
 PAGE = 500
 SETTING = "node-health"
 LOG = logging.getLogger(__name__)
@@ -71,6 +70,11 @@ class NodeWatch:
 
     def __init__(self, store: Store, owner: str) -> None:
         self._store, self._owner = store, owner
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """The outbox has grown."""
+        self._news.set()
 
     async def run(self) -> None:
         """Until cancelled; a store in trouble is tried again."""
@@ -99,6 +103,7 @@ class NodeWatch:
                 if not await ask(self._store.lease, LEASE, self._owner, LEASE_S):
                     return
                 renew_s = loop.time() + RENEW_S
+            self._news.clear()
             notices = await ask(self._store.notices, after, PAGE)
             for each in notices:
                 if each.kind in (NotificationType.ALARM, NotificationType.CLEARED):
@@ -107,4 +112,5 @@ class NodeWatch:
             if len(notices) < PAGE:
                 if changes := board.changes():
                     await ask(self._store.announce, NotificationType.NODE_HEALTH, changes, SETTING, board.tell(changes))
-                await asyncio.sleep(POLL_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), max(0.0, renew_s - loop.time()))

@@ -6,9 +6,9 @@ holds one page of notifications at most, and one that nobody reads is closed aft
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from starlette.types import Receive, Scope, Send
@@ -23,8 +23,7 @@ from vimha.alarms.store.store import Store
 from vimha.alarms.words import NotificationType
 
 PAGE = 200
-POLL_S = 0.25
-"""How often other nodes' commits are looked for; those of this node wake the stream."""
+TROUBLE_S = 0.25
 BEAT_S = 15.0
 """Between comments that keep proxies from closing a silent stream."""
 SLOW_S = 30.0
@@ -34,7 +33,7 @@ router = APIRouter(tags=["stream"])
 
 
 class Streams:
-    """The open streams of this process, woken by its commits."""
+    """The open streams of this process."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -42,7 +41,11 @@ class Streams:
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._ended = False
-        store.on_commit(self._wake)
+
+    def wake(self) -> None:
+        """The outbox has grown."""
+        self._news.set()
+        self._news = asyncio.Event()
 
     def end(self) -> None:
         """Close all streams: the service ends."""
@@ -62,22 +65,15 @@ class Streams:
                 yield found
             if len(found) < PAGE:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), POLL_S)
+                    await asyncio.wait_for(news.wait(), max(0.0, beat_s - self._loop.time()))
 
     async def _read(self, after: int) -> list[Notice]:
-        """A store that does not answer now is asked again later."""
+        """A store that does not answer now is asked again soon."""
         try:
             return await ask(self.store.notices, after, PAGE)
         except StoreError:
+            self._loop.call_later(TROUBLE_S, self.wake)
             return []
-
-    def _wake(self, _: Sequence[Any]) -> None:
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._told)
-
-    def _told(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
 
 
 @router.get("/stream", responses={200: {"content": {"text/event-stream": {}}}, **bodies.problems(400, 503)})

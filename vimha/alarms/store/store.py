@@ -73,6 +73,11 @@ class Store:
         self._intake.close()
         self._database.engine.dispose()
 
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes write here too: a database server is for several, a file for one."""
+        return self._database.engine.dialect.name != "sqlite"
+
     def on_commit(self, callback: Committed) -> None:
         """Have `callback` called with each commit's notifications, in the thread that wrote them; it must be quick."""
         self._callbacks.append(callback)
