@@ -98,7 +98,7 @@ def main() -> int:
         folder, port = Path(name), free_port()
         config = folder / "alarms.yaml"
         config.write_text(
-            f"auth: {{file: {entries(folder)}}}\nstore: sqlite:///{folder}/alarms.db\nlisten: {{port: {port}}}\n"
+            f"auth: {{files: [{entries(folder)}]}}\nstore: sqlite:///{folder}/alarms.db\nlisten: {{port: {port}}}\n"
         )
         argv = [sys.executable, "-m", "vimha_cli.main", "alarms", "serve", "--config", str(config)]
         with Popen(argv, stderr=DEVNULL) as process:
