@@ -1,6 +1,6 @@
 """What a console is told of a store's alarms, on whatever database; see alarm_store_cases.py."""
 
-from alarm_store_cases import ACKED, START, UNACKED, Clock, NewStore, cleared, event, past, raised
+from alarm_store_tools import ACKED, START, UNACKED, Clock, NewStore, cleared, event, past, raised
 
 from vimha.alarms.service.pages.asked import Filters
 from vimha.alarms.store.overview import DAY

@@ -8,7 +8,7 @@ import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from alarm_store_cases import RULES, event
+from alarm_store_tools import RULES, event
 
 from vimha.alarms import times
 from vimha.alarms.store.store import Store

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from alarm_store_cases import RULES, active, event
+from alarm_store_tools import RULES, active, event
 from small_disk import fill, small_disk
 
 from vimha.alarms.store.errors import StoreError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from alarm_store_cases import RULES, event
+from alarm_store_tools import RULES, event
 from galera_nodes import Node, Nodes, galera_nodes
 from ocf_calls import wait_until
 

@@ -7,7 +7,9 @@ from threading import Thread
 
 import pytest
 from alarm_overview_cases import Overview
-from alarm_store_cases import RULES, Ageing, Alarms, Clock, NewStore, Tables, Telling, active, alarm, event, past, told
+from alarm_store_cases import Alarms, Tables
+from alarm_store_telling_cases import Ageing, Telling
+from alarm_store_tools import RULES, Clock, NewStore, active, alarm, event, past, told
 from single_daemons import Mariadb, Namespace
 from sqlalchemy import create_engine, text
 

@@ -8,7 +8,9 @@ from typing import TypeVar
 import pymysql
 import pytest
 from alarm_overview_cases import Overview
-from alarm_store_cases import RULES, Ageing, Alarms, Clock, NewStore, Tables, Telling, active, event, raised
+from alarm_store_cases import Alarms, Tables
+from alarm_store_telling_cases import Ageing, Telling
+from alarm_store_tools import RULES, Clock, NewStore, active, event, raised
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from alarm_store_cases import RULES, active, alarm, past
+from alarm_store_tools import RULES, active, alarm, past
 from sqlalchemy import select
 
 from vimha.alarms.store.schema import ALARM, ENTRY, SEEN

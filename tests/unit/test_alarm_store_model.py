@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from alarm_store_cases import RULES, Clock, active, alarm, event, past
+from alarm_store_tools import RULES, Clock, active, alarm, event, past
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
