@@ -49,7 +49,7 @@ class Overview:
     def test_what_became_of_an_alarm(self, new_store: NewStore) -> None:
         clock = Clock()
         store = new_store(clock=clock)
-        alarm_id, other = raised(store, "vm/1"), raised(store, "vm/2")
+        alarm_id = raised(store, "vm/1")
         clock.now += HOUR
         store.acknowledge(alarm_id, ACKED, "alice")
         cleared(store, "vm/1", clock.now)
@@ -57,8 +57,6 @@ class Overview:
         assert kinds == [NotificationType.ALARM, NotificationType.ALARM, NotificationType.CLEARED]
         assert len(store.told(alarm_id, clock.now)) == 2
         assert [each.kind for each in store.told(alarm_id, START, most=1)] == [NotificationType.CLEARED]
-        assert store.last_severities([alarm_id, other, "none"]) == {alarm_id: Severity.MAJOR}
-        assert store.last_severities([]) == {}
 
     def test_a_text_is_found_wherever_a_person_reads_it(self, new_store: NewStore) -> None:
         store = new_store()

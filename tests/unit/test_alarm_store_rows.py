@@ -24,6 +24,7 @@ ALARM = st.builds(
     raised_us=TIME, specific_problem=TEXT, location=LOCATION, details=TEXTS, detector=TEXT, correlated=TEXTS,
     root_cause=st.booleans(), changed_us=MAYBE_TIME, cleared_us=MAYBE_TIME, acknowledged_us=MAYBE_TIME,
     ack=st.sampled_from(AckState), acknowledged_by=TEXT, events=st.integers(1, 10**9), flapping=st.booleans(),
+    cleared_from=st.none() | st.sampled_from(Severity),
 )  # fmt: skip
 EVENT = st.builds(
     Event, id=TEXT, definition=DEFINITION, managed_object=TEXT, severity=st.sampled_from(Severity), event_us=TIME,

@@ -140,7 +140,11 @@ def test_the_history_is_a_range_of_time(vimha: Vimha, client: Client) -> None:
     alarm_id = raised(client, "h1")
     client.clear(alarm_id)
     code, shown, _ = vimha("history", "--from", "10m", "--host", "h1")
-    assert (code, shown.splitlines()[2].split()[:2]) == (0, [alarm_id[:8], "CLEARED"])
+    assert (code, shown.splitlines()[2].split()[:2]) == (0, [alarm_id[:8], "CRITICAL"])
+    assert shown.splitlines()[-1] == "1 alarm: 1 critical"
+    before = [line.split() for line in vimha("show", alarm_id)[1].splitlines()]
+    assert ["severity", "CLEARED"] in before
+    assert ["before", "CRITICAL"] in before
     assert vimha("history", "--to", "10m", "--host", "h1")[1] == "no cleared alarm is like that\n"
     client.clear(raised(client, "h1"))
     code, shown, said = vimha("history", "--host", "h1", "--limit", "1", "--format", "json")

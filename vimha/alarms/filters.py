@@ -93,6 +93,7 @@ ATTRIBUTES: Mapping[str, Attribute] = {
     "alarmAcknowledgedTime": Attribute(Kind.TIME),
     "ackState": _word(AckState),
     "perceivedSeverity": _word(Severity),
+    "lastPerceivedSeverity": _word(Severity),
     "eventTime": Attribute(Kind.TIME),
     "eventType": _word(EventType),
     "faultType": Attribute(),

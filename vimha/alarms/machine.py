@@ -188,5 +188,6 @@ def _severity(alarm: Alarm, severity: Severity) -> Alarm:
 
 def _cleared(alarm: Alarm, event_us: int, now_us: int) -> Alarm:
     return replace(
-        alarm, severity=Severity.CLEARED, event_us=event_us, cleared_us=now_us, changed_us=now_us, flapping=False
-    )
+        alarm, severity=Severity.CLEARED, event_us=event_us, cleared_us=now_us, changed_us=now_us, flapping=False,
+        cleared_from=alarm.severity,
+    )  # fmt: skip

@@ -87,6 +87,8 @@ class Alarm:
     acknowledged_by: str = ""
     events: int = 1
     flapping: bool = False
+    cleared_from: Severity | None = None
+    """Of a cleared one: its severity until then."""
 
     @property
     def key(self) -> str:

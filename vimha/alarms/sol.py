@@ -36,6 +36,7 @@ def body(alarm: Alarm) -> dict[str, Any]:
         "alarmAcknowledgedTime": _time(alarm.acknowledged_us),
         "ackState": alarm.ack.value,
         "perceivedSeverity": alarm.severity.value,
+        "lastPerceivedSeverity": alarm.cleared_from.value if alarm.cleared_from else None,
         "eventTime": times.text(alarm.event_us),
         "isRootCause": alarm.root_cause,
         "correlatedAlarmIds": list(alarm.correlated) or None,
@@ -87,6 +88,7 @@ def alarm(body: Mapping[str, Any]) -> Alarm:
         acknowledged_by=body.get("acknowledgedBy", ""),
         events=body["eventCount"],
         flapping=body["flapping"],
+        cleared_from=Severity(body["lastPerceivedSeverity"]) if "lastPerceivedSeverity" in body else None,
     )
 
 

@@ -44,7 +44,7 @@ def alarms(found: Sequence[Json], width: int, *, folded: bool = True) -> "Table"
         shown.add_column(name, overflow="fold" if folded else "ellipsis", no_wrap=not folded, ratio=ratio)
     for each in found:
         when = [_brief(each["alarmRaisedTime"]), *([_brief(each.get("alarmClearedTime"))] * over)]
-        shown.add_row(cut[each["id"]], severity(each["perceivedSeverity"]), *when, *map(text, texts(each)))
+        shown.add_row(cut[each["id"]], severity(graded(each)), *when, *map(text, texts(each)))
     return shown
 
 
@@ -56,13 +56,13 @@ def alarm(found: Json, meaning: str) -> "Table":
     shown.add_column(overflow="fold")
     for name, value in _attributes(found, meaning):
         if value:
-            shown.add_row(name, severity(value) if name == "severity" else text(value))
+            shown.add_row(name, severity(value) if name in ("severity", "before") else text(value))
     return shown
 
 
 def count(found: Sequence[Json]) -> str:
-    """How many there are, and of the active ones how bad."""
-    numbers = Counter(each["perceivedSeverity"] for each in found)
+    """How many there are, and how bad they are or were."""
+    numbers = Counter(graded(each) for each in found)
     parts = [f"{numbers[each]} {each.lower()}" for each in Severity if numbers[each] and each is not Severity.CLEARED]
     many = "1 alarm" if len(found) == 1 else f"{len(found)} alarms"
     return f"{many}: {', '.join(parts)}" if parts else many
@@ -90,6 +90,11 @@ def shorts(ids: Sequence[str]) -> dict[str, str]:
     while len({each[:length] for each in ids}) < len(set(ids)):
         length += 1
     return {each: each[:length] for each in ids}
+
+
+def graded(found: Json) -> str:
+    """How bad an alarm is; of a cleared one, how bad it was."""
+    return str(found.get("lastPerceivedSeverity", found["perceivedSeverity"]))
 
 
 def severity(word: str) -> "Text":
@@ -139,6 +144,7 @@ def _attributes(found: Json, meaning: str) -> list[tuple[str, str]]:
     return [
         ("id", found["id"]),
         ("severity", found["perceivedSeverity"]),
+        ("before", found.get("lastPerceivedSeverity", "")),
         ("meaning", meaning),
         ("repair", found.get("proposedRepairAction", "")),
         ("details", "\n".join(found.get("faultDetails", []))),

@@ -13,7 +13,7 @@ from vimha.alarms.client.asking import moment, wanted
 from vimha.alarms.client.client import Client, Json
 from vimha.alarms.words import AckState, FaultDomain, Severity
 from vimha.errors import VimhaError
-from vimha_cli.alarms.tables import acknowledged, details, plain
+from vimha_cli.alarms.tables import acknowledged, details, graded, plain
 
 SEVERITIES = [each.value for each in Severity if each is not Severity.CLEARED]
 Rows = tuple[Sequence[str], Iterable[Sequence[Any]]]
@@ -158,7 +158,7 @@ def _rows(found: Iterable[Json], *more: str) -> Rows:
     columns = ["ID", "Severity", "Raised", *("Cleared" for _ in more), "Object", "Type", "Acknowledged", "Details"]
     rows = (
         [
-            each["id"], each["perceivedSeverity"], each["alarmRaisedTime"], *(each.get(name) for name in more),
+            each["id"], graded(each), each["alarmRaisedTime"], *(each.get(name) for name in more),
             plain(each["managedObjectId"]), each["faultType"], plain(acknowledged(each)), plain(details(each)),
         ]
         for each in found

@@ -18,7 +18,7 @@ STRUCTURED = frozenset({"correlatedAlarmIds", "faultDetails", "location"})
 OPTIONAL = STRUCTURED | frozenset(
     {"alarmChangedTime", "alarmClearedTime", "alarmAcknowledgedTime", "faultType", "alarmDefinitionId",
      "specificProblem", "proposedRepairAction", "serviceAffecting", "clearingType", "faultDomain", "detector",
-     "acknowledgedBy", "eventCount", "flapping"}
+     "acknowledgedBy", "eventCount", "flapping", "lastPerceivedSeverity"}
 )  # fmt: skip
 
 Body = dict[str, Any]

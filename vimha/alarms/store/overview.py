@@ -52,14 +52,6 @@ def cleared_spans(connection: Connection, from_us: int, to_us: int, where: Where
     return found + _spans(connection, HISTORY, [older, *where], most - len(found))
 
 
-def last_severities(connection: Connection, alarm_ids: Sequence[str]) -> Mapping[str, Severity]:
-    """The severity that each of these alarms had before it was cleared, as far as they are cleared."""
-    rows: Iterable[Any] = connection.execute(
-        select(HISTORY.c.id, HISTORY.c.severity).where(HISTORY.c.id.in_(alarm_ids))
-    )
-    return {alarm_id: Severity(severity) for alarm_id, severity in rows}
-
-
 def told(connection: Connection, alarm_id: str, since_us: int, most: int) -> list[Notice]:
     """The last notifications of an alarm since `since_us`, as far as they are kept, the oldest first."""
     columns = [NOTIFICATION.c[name] for name in ("sequence", "id", "kind", "alarm_id", "at_us", "body")]

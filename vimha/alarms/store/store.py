@@ -150,11 +150,6 @@ class Store:
         with self._database.reading() as connection:
             return overview.cleared_spans(connection, from_us, to_us, where, most)
 
-    def last_severities(self, alarm_ids: Sequence[str]) -> Mapping[str, Severity]:
-        """The severity that each of these alarms had before it was cleared, as far as they are cleared."""
-        with self._database.reading() as connection:
-            return overview.last_severities(connection, alarm_ids)
-
     def told(self, alarm_id: str, since_us: int, most: int = 100) -> list[Notice]:
         """The last notifications of an alarm since `since_us`, as far as they are kept, the oldest first."""
         with self._database.reading() as connection:

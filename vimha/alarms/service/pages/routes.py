@@ -64,9 +64,8 @@ async def history(request: Request, here: Here, asked: Annotated[Range, Query()]
     page = await ask(here.store.history, from_us, to_us, where, key(asked.after), PAGE)
     spans = await ask(here.store.cleared_spans, from_us, to_us, where, MOST_DRAWN)
     spans += await ask(here.store.active_spans, to_us, asked.where(ALARM), MOST_DRAWN - len(spans))
-    last = await ask(here.store.last_severities, [json.loads(kept.body)["id"] for kept in page.items])
     return html.page(
-        request, "history.html.j2", asked=asked, types=types(), alarms=_read(page.items), last=last,
+        request, "history.html.j2", asked=asked, types=types(), alarms=_read(page.items),
         after=marker(page.after) if page.after else None, chart=chart(spans, from_us, to_us), from_us=from_us,
         to_us=to_us, drawn=len(spans), most_drawn=MOST_DRAWN, lasts=list(LAST_US), **CHOICES,
     )  # fmt: skip
@@ -80,11 +79,10 @@ async def alarm(alarm_id: AlarmId, request: Request, here: Here, asked: Annotate
         raise UnknownAlarmError(f"there is no alarm {alarm_id}", "It may have aged out of the history.")
     (shown,) = _read([kept])
     told = await ask(_told, here.store, shown)
-    last = await ask(here.store.last_severities, [alarm_id])
     word = acting.token(request)
     made = html.page(
         request, "alarm.html.j2", asked=asked, alarm=shown, changes=told, token=word,
-        severity=last.get(alarm_id, shown["perceivedSeverity"]), known=definitions().get(shown["alarmDefinitionId"]),
+        known=definitions().get(shown["alarmDefinitionId"]),
         cleared=shown["perceivedSeverity"] == Severity.CLEARED,
     )  # fmt: skip
     return acting.remember(request, made, word)
