@@ -90,7 +90,7 @@ def classes(shape: Shape, timings: Timings) -> tuple[FaultClass, ...]:
         _slowest("process-hang", "stands still", hangs(shape, timings)),
         FaultClass("port-loss", "A port of the active node loses its carrier", port_loss(shape, timings)),
         FaultClass("plane-loss", "A whole network plane fails", _plane_loss(shape, timings)),
-        FaultClass("switchover", "The active node is put into standby", _switchover(shape)),
+        FaultClass("switchover", "The active node is put into standby", _standby(shape)),
     )  # fmt: skip
 
 
@@ -151,6 +151,11 @@ def _hand_over(shape: Shape) -> Terms:
 def _switchover(shape: Shape) -> Terms:
     steps = figures.TRANSITION.term("transition", times=SWITCHOVER_STEPS + 2 * shape.active_standby)
     return (steps, *_hand_over(shape), *_take_over(shape), figures.CLIENT.term("client"))
+
+
+def _standby(shape: Shape) -> Terms:
+    """A planned switchover: once the VIP has left, the node's clustered services stop too."""
+    return (*_switchover(shape), *members.leaving(database=shape.database, messaging=shape.messaging))
 
 
 def _haproxy_recovers(shape: Shape, stop: Term) -> Terms:

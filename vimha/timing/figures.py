@@ -58,6 +58,10 @@ QUEUE_ELECTION = Figure(
     700, 1100, "RabbitMQ: 0.35-1.05 s without confirms after a broker was killed; clients that came before there was a"
     " new leader are disconnected in it (resource_agents/amqp/stranded.py)",
 )  # fmt: skip
+QUEUE_HANDOVER = Figure(
+    400, 800, "RabbitMQ: 0.3-0.7 s without confirms when a broker stops in order, beside the VIP's move before it"
+    " (0.6-1.1 s in all, rolling restarts)",
+)  # fmt: skip
 FROZEN_KILLED = estimate(50, 300, "SIGKILL, and the kernel resets its connections")
 MONITOR_RUN = Figure(15, 50, "an agent's monitor that looks itself: 15 ms of CPU at most; worst: a loaded node")
 VIP_MONITOR_RUN = Figure(45, 100, "IPaddr2's shell monitor: 44-63 ms")

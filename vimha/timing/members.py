@@ -54,6 +54,13 @@ def messaging_hang(timings: Timings) -> Terms:
     )
 
 
+def leaving(*, database: bool, messaging: bool) -> Terms:
+    """A member of each clustered service stops in order; no client waits for more than the slower one."""
+    if messaging:
+        return (figures.QUEUE_HANDOVER.term("queue leaders move"),)
+    return (figures.NEW_VIEW.term("new primary view"),) if database else ()
+
+
 def _given_up(timings: Timings) -> Terms:
     wsrep = timings.wsrep
     silent = Figure(wsrep.suspect, wsrep.inactive, "Galera: evs.suspect_timeout; evs.inactive_timeout when a peer does"
