@@ -97,12 +97,20 @@ def keep(folder: str, title: str, content: bytes) -> None:
             raise OSError(NO_ROOM, "no room for all of it")
         os.rename(scratch, f"{folder}/{title}")
     except OSError:
+        os.close(handle)
         os.unlink(scratch)
         raise
     wake(folder)
-    os.fsync(handle)
-    parent = os.open(folder, os.O_RDONLY)
-    os.fsync(parent)
+    _sync(handle)
+    _sync(os.open(folder, os.O_RDONLY))
+
+
+def _sync(handle: int) -> None:
+    """Have what was written on the disk, and let go of it."""
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def wake(folder: str) -> None:

@@ -98,6 +98,13 @@ def spool(tmp_path: Path) -> Path:
     return tmp_path / "spool"
 
 
+def test_what_is_kept_is_let_go_of(spool: Path) -> None:
+    put(spool, 1)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    put(spool, *range(2, 12))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def put(spool: Path, *numbers: int) -> None:
     for number in numbers:
         assert agent.run(alert(number, CRM_alert_recipient=str(spool))) == 0

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,7 @@ def test_retention_is_shown_and_changed(vimha: Vimha) -> None:
 
 def test_watching_a_pipe_is_a_line_for_each_notification(client: Client) -> None:
     raised(client, "l1", faultDetails=["smoke"])
-    with watching() as watch:
+    with ended(watching()) as watch:
         assert watch.stdout and watch.stderr
         assert watch.stdout.readline().split()[2:3] == ["CRITICAL"]
         client.clear(raised(client, "l2"))
@@ -249,7 +250,7 @@ def test_watching_a_pipe_is_a_line_for_each_notification(client: Client) -> None
 
 def test_watching_as_json(client: Client) -> None:
     raised(client, "j1")
-    with watching("--host", "j1", "--format", "json") as watch:
+    with ended(watching("--host", "j1", "--format", "json")) as watch:
         assert watch.stdout
         first = json.loads(watch.stdout.readline())
         assert [each["managedObjectId"] for each in first["alarms"]] == ["host/j1"]
@@ -259,6 +260,16 @@ def test_watching_as_json(client: Client) -> None:
         assert (told["kind"], told["alarm"]["managedObjectId"]) == ("AlarmClearedNotification", "host/j1")
         watch.terminate()
         assert watch.wait(10) == 0
+
+
+@contextmanager
+def ended(process: "subprocess.Popen[Any]") -> "Iterator[subprocess.Popen[Any]]":
+    """The process, which does not outlive a test that fails in the middle."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def watching(*words: str) -> "subprocess.Popen[str]":
@@ -275,7 +286,7 @@ def test_watching_a_terminal_is_a_table_that_lives(client: Client) -> None:
         return part in shown
 
     raised(client, "tty1")
-    with subprocess.Popen([*VIMHA, "watch"], stdin=terminal, stdout=terminal, stderr=terminal) as watch:
+    with ended(subprocess.Popen([*VIMHA, "watch"], stdin=terminal, stdout=terminal, stderr=terminal)) as watch:
         until(lambda: came(b"host/tty1"))
         until(lambda: came(b"live since"))
         raised(client, "tty2")
