@@ -18,8 +18,9 @@ COMMANDS = [line for kind, block in BLOCKS if not kind for line in block.splitli
 
 
 def test_the_configurations_are_good() -> None:
-    service, client = (block for kind, block in BLOCKS if kind == "yaml")
+    service, local, client = (block for kind, block in BLOCKS if kind == "yaml")
     assert parse(service, "docs/alarms.md").listen.certificate
+    assert parse(local, "docs/alarms.md").delivery.snmp
     assert Access.model_validate(yaml.safe_load(client)).url == "https://vip.example.org:8780"
 
 
