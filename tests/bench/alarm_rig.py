@@ -251,17 +251,18 @@ async def subscribe(session: aiohttp.ClientSession, url: str) -> None:
         await asyncio.sleep(0.1)
 
 
-async def send(session: aiohttp.ClientSession, events: list[dict[str, Any]]) -> None:
-    """POST events, again while the service has too many or is away."""
+async def send(events: list[dict[str, Any]], *sessions: aiohttp.ClientSession) -> None:
+    """POST events to the first service that takes them; again while all have too many or are away."""
     while True:
-        try:
-            async with session.post("/events", json={"events": events}) as response:
-                if response.status == 200:
-                    return
-                if response.status != 503:
-                    raise SystemExit(f"{response.status}: {await response.text()}")
-        except aiohttp.ClientError:
-            pass
+        for session in sessions:
+            try:
+                async with session.post("/events", json={"events": events}) as response:
+                    if response.status == 200:
+                        return
+                    if response.status != 503:
+                        raise SystemExit(f"{response.status}: {await response.text()}")
+            except (aiohttp.ClientError, TimeoutError):
+                continue
         await asyncio.sleep(0.05)
 
 

@@ -54,7 +54,7 @@ async def idle(service: Service, receivers: Receivers, rounds: int) -> Figure:
         for number in range(rounds):
             event = observation(f"idle{number // 2}/n1", "CLEARED" if number % 2 else "MAJOR")
             start = time.monotonic_ns()
-            await send(session, [event])
+            await send([event], session)
             ((entered, _),) = await asyncio.to_thread(receivers.times, "/one", 1, 10)
             took.append((entered - start) / 1e6)
             await asyncio.sleep(random.uniform(0.02, 0.08))  # noqa: S311
@@ -69,7 +69,7 @@ async def at_once(service: Service, receivers: Receivers, size: int, rounds: int
         for turn in range(rounds):
             for severity in ("MAJOR", "CLEARED"):
                 start = time.monotonic_ns()
-                await send(session, [observation(f"{size}-{turn}-{number}", severity, VM) for number in range(size)])
+                await send([observation(f"{size}-{turn}-{number}", severity, VM) for number in range(size)], session)
                 entered = await asyncio.to_thread(receivers.times, "/one", size, 60)
                 if severity == "MAJOR":
                     took.append((max(at for at, _ in entered) - start) / 1e9)
@@ -88,7 +88,7 @@ async def take_in(service: Service, receivers: Receivers, batch: int, seconds: f
         while time.monotonic() < end:
             severity = "CLEARED" if turn % 2 else "MAJOR"
             names = [f"in{batch}-{number}-{turn // 2}-{each}/n1" for each in range(batch)]
-            await send(session, [observation(name, severity) for name in names])
+            await send([observation(name, severity) for name in names], session)
             sent, turn = sent + batch, turn + 1
 
     start = time.monotonic()
@@ -121,7 +121,7 @@ async def storm(service: Service, receivers: Receivers, events: int, objects: in
                 severity = chance.choice(("MAJOR", "CRITICAL", "CLEARED"))
                 final[f"service/{name}"] = severity
                 some.append(observation(name, severity))
-            await send(session, some)
+            await send(some, session)
         taken = time.monotonic() - start
     good = [f"/good{number}" for number in range(5, 20)]
     late = await known(receivers, good, final, STORM_S)
@@ -152,7 +152,7 @@ async def takeover(service: Service, other: Service, receivers: Receivers, round
             start = time.monotonic_ns()
             sender.kill()
             async with waits.session() as session:
-                await send(session, [observation(f"take{number}/n1", "MAJOR")])
+                await send([observation(f"take{number}/n1", "MAJOR")], session)
             entered = await asyncio.to_thread(receivers.times, "/taken", 1, 30)
             took.append((entered[-1][0] - start) / 1e9)
             await asyncio.to_thread(sender.start)

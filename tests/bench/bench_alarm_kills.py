@@ -22,8 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-from alarm_rig import Receivers, Service, known, observation, rig, subscribe
+from alarm_rig import Receivers, Service, known, observation, rig, send, subscribe
 from galera_rig import Members, galera_of_three
 
 ROOT = Path(__file__).parents[2]
@@ -60,21 +59,6 @@ class Site:
             self.services[number].start()
 
 
-async def post(sessions: list[aiohttp.ClientSession], events: list[dict[str, Any]]) -> None:
-    """Send events to the first service that takes them, until one has."""
-    while True:
-        for session in sessions:
-            try:
-                async with session.post("/events", json={"events": events}) as response:
-                    if response.status == 200:
-                        return
-                    if response.status != 503:
-                        raise SystemExit(f"{response.status}: {await response.text()}")
-            except (aiohttp.ClientError, TimeoutError):
-                continue
-        await asyncio.sleep(0.05)
-
-
 async def play(site: Site, receivers: Receivers, kind: str, chance: random.Random, final: dict[str, str]) -> float:
     """One round; the longest silence at the subscriber while events came, seconds."""
     number = chance.randrange(2)
@@ -92,7 +76,7 @@ async def play(site: Site, receivers: Receivers, kind: str, chance: random.Rando
             name, severity = f"kill{each}/n1", chance.choice(("MAJOR", "CRITICAL", "CLEARED"))
             final[f"service/{name}"] = severity
             some.append(observation(name, severity))
-        await post(sessions, some)
+        await send(some, *sessions)
         await asyncio.sleep(0.02 * (turn % 3))
     sent = time.monotonic_ns()
     await killer
