@@ -10,6 +10,7 @@ import pytest
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
+from vimha.drill import session
 from vimha.lab import image, remains
 from vimha.lab.labs import Lab
 from vimha.site.loading import load_valid
@@ -59,6 +60,13 @@ def labs() -> Iterator[Callable[[Site], Lab]]:
     for lab in made:
         lab.down()
         assert lab.name not in remains.names()
+
+
+@pytest.fixture(scope="module")
+def lab(site: Site) -> Iterator[str]:
+    """The name of a lab for the drills of a module, whose `site` it runs."""
+    with session.lab_for(site, None, print) as machines:
+        yield machines.name
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,11 @@ The subscriber asks nothing while a fault lasts. What must hold on any host is a
 in order, and knows in the end every alarm that the service knows. How soon is a figure for a quiet host.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from drill_play import play
 
-from vimha.drill import session
 from vimha.drill.session import Order
 from vimha.site.loading import load_valid
 from vimha.site.model import Site
@@ -23,12 +21,6 @@ ORDERS = (Order("node-power-off"), Order("service-kill", service="alarms"))
 @pytest.fixture(scope="module")
 def site() -> Site:
     return load_valid(Path(__file__).parents[2] / "examples" / "site-alarms.yaml")
-
-
-@pytest.fixture(scope="module")
-def lab(site: Site) -> Iterator[str]:
-    with session.lab_for(site, None, print) as machines:
-        yield machines.name
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.fault}-{order.service}")

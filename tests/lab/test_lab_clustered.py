@@ -4,13 +4,11 @@ Writers insert rows and publish messages through the VIP all the while. What mus
 acknowledged is there afterwards, on every member alike, and nothing else; no VIP has two holders; the cluster heals.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from drill_play import play
 
-from vimha.drill import session
 from vimha.drill.session import Order
 from vimha.site.loading import load_valid
 from vimha.site.model import Site
@@ -31,12 +29,6 @@ ORDERS = (
 @pytest.fixture(scope="module")
 def site() -> Site:
     return load_valid(Path(__file__).parents[2] / "examples" / "site-stateful.yaml")
-
-
-@pytest.fixture(scope="module")
-def lab(site: Site) -> Iterator[str]:
-    with session.lab_for(site, None, print) as machines:
-        yield machines.name
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.fault}-{order.service}")

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,12 +35,6 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "site-small.yaml"
 @pytest.fixture(scope="module")
 def site() -> Site:
     return load_valid(EXAMPLE)
-
-
-@pytest.fixture(scope="module")
-def lab(site: Site) -> Iterator[str]:
-    with session.lab_for(site, None, print) as machines:
-        yield machines.name
 
 
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name not in OF_A_DATABASE])
