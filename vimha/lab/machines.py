@@ -120,7 +120,8 @@ class Machines:
             group = Group(f"{self._lab}/{node}")
             write_atomic(places.reset, "\n".join(self._network.reset_lines(node)) + "\n", 0o600)
             launcher = [sys.executable, "-IS", launch.__file__, self._network.cabling.netns(node), str(places.reset)]
-            argv = [*launcher, *group.make(), "--", *self._nspawn(places)]
+            folders = group.make(len(self._network.cabling.site.nodes))
+            argv = [*launcher, *folders, "--", *self._nspawn(places)]
             process = spawn(argv, log=str(places.console), env={"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"})
             identity = {"pid": process.pid, "start": start_time(process.pid)}
             write_atomic(places.supervisor, json.dumps(identity), 0o600)
