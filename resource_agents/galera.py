@@ -119,6 +119,10 @@ class Galera(Agent):
             system, self.node, list(self.members), name=self.values["attribute"], deadline=deadline, note=note
         )
 
+    def main_pid(self) -> int:
+        process = self.member.daemon.find()
+        return process.pid if process else 0
+
     def start(self) -> int:
         """Start the member; 0 when it is synced, or under way after `patience` seconds."""
         if self.member.daemon.find() is None:

@@ -131,6 +131,10 @@ class RabbitMQ(Agent):
     def _tail(self) -> list[str]:
         return ["-vimha", f"rabbit@{self.node}", self.values["data"]]
 
+    def main_pid(self) -> int:
+        process = self.vm.find()
+        return process.pid if process else 0
+
     def start(self) -> int:
         """Have the broker come up; 0 when it serves, or is under way after `patience` seconds."""
         if self.helper.find() is None and not (self.vm.find() and self._published("up") and not self._sick(LOOK_S)):

@@ -21,8 +21,10 @@ HURRY_S = 0.1
 """The same while leaders are elected."""
 RECORD_S = 0.3
 """How much later than its election a leader stands in its queue's record on a busy node (0.1 s was too short once)."""
-BASE_S = 1.0
-"""How often all connections are noted: a client that is so much older than a peer's end is no stranded one."""
+BASE_S = 4.0
+"""How often all connections are noted, at 2.5 ms of CPU: a client that is so much older than a peer's end is no
+stranded one. Younger ones are, at worst, disconnected once for nothing.
+"""
 ELECTION_S = 1.0
 """How long an election takes at most, for want of an answer: two votes."""
 PATIENCE_S = 10.0

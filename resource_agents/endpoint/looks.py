@@ -119,7 +119,7 @@ class RabbitmqLook(Look):
         self, amqp: tuple[str, int], management: tuple[str, int] | None = None,
         clock: "Callable[[], float]" = time.monotonic,
     ) -> None:  # fmt: skip
-        self.fresh_s = 0.05 if management else 0.09
+        self.fresh_s = 0.05 if management else 0.06
         self._amqp = amqp
         self._management = management
         self._clock = clock

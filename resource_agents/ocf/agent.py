@@ -137,6 +137,10 @@ class Agent:
         if self.system.read(path) is None:
             raise OcfError(INSTALLED, f"{what} {path} cannot be read on this node")
 
+    def main_pid(self) -> int:
+        """The process with which the service ends; 0 where there is none, or it is not ours to watch."""
+        return 0
+
     def start(self) -> int:
         raise NotImplementedError
 

@@ -69,7 +69,9 @@ def act(agent_class: type[Agent], action: str, env: Mapping[str, str], system: S
     if every_s and code == OK:
         env = dict(env)
         try:
-            standing.begin(env, system, every_s, begun, lambda: invoke(agent_class, action, env, system)[0])
+            look = lambda: invoke(agent_class, action, env, system)[0]  # noqa: E731
+            pid = agent_class(env, action, Deadline(0.0, system.monotonic), system).main_pid()
+            standing.begin(env, system, every_s, begun, look, main_pid=pid)
         except OSError:
             return code, reason  # /run is full: the next monitor looks itself, as this one did
     return code, reason

@@ -80,6 +80,11 @@ class Service(Agent):
         """The daemon's own last words, for the reason of a failed start; empty when it left none."""
         return ""
 
+    def main_pid(self) -> int:
+        """The daemon's; 0 for systemd's own."""
+        process = None if self.unit else self.daemon.find()
+        return process.pid if process else 0
+
     def monitor(self) -> int:
         """0 healthy, 1 lives but is frozen or does not answer 200, 7 does not live."""
         state = self.process.state()

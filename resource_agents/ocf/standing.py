@@ -4,10 +4,11 @@ A recurring monitor that ended well leaves it behind. After each look of its own
 verdict, and the agent's launcher (vimha/render/agents.py) answers Pacemaker from that until it expires; then, and for
 everything else, the launcher starts the agent itself.
 
-Invariant: a verdict says only that a look ended well (0) which was begun less than an interval and SLACK_S ago. A look
-that fails, is degraded or hangs leaves none that is valid, and whoever asks looks for himself, with a time-out of his
-own. A start or a stop ends the process and removes the verdict before anything else. There is one process for each
-resource: the verdict names it, and another one ends by itself.
+Invariant: a verdict says only that a look ended well (0) which was begun less than an interval and SLACK_S ago, and
+that the service's process lives. A look that fails, is degraded or hangs leaves none that is valid, and whoever asks
+looks for himself, with a time-out of his own; the end of the service's process is heard of at once (pidfd), not at the
+next look. A start or a stop ends the looks and removes the verdict before anything else. There is one process of looks
+for each resource: the verdict names it, and another one ends by itself.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -61,15 +62,21 @@ def end(env: Mapping[str, str], system: System) -> None:
         return
 
 
-def begin(env: Mapping[str, str], system: System, every_s: float, begun: float, look: Callable[[], int]) -> None:
+def begin(
+    env: Mapping[str, str], system: System, every_s: float, begun: float, look: Callable[[], int], *, main_pid: int
+) -> None:
     """Leave a process that does `look`, which returns an OCF exit code, every `every_s`, in place of one that did.
 
-    `begun`: when the look began (on `system`'s clock) that has just ended well. OSError: no verdict can be written.
+    `begun`: when the look began (on `system`'s clock) that has just ended well; `main_pid`: the service's process, 0
+    where there is none. OSError: no verdict can be written.
     """
     end(env, system)
     file = _file(env)
-    stands = Standing(system, file, every_s, look)
+    service = system.watch(main_pid)
+    stands = Standing(system, file, every_s, look, service)
     pid = leave(lambda: stands.run(begun))
+    if service is not None:
+        os.close(service)
     process = parse_stat(system.read(f"/proc/{pid}/stat") or "")
     if process:
         system.write(_asked(file), "")
@@ -79,11 +86,13 @@ def begin(env: Mapping[str, str], system: System, every_s: float, begun: float, 
 class Standing:
     """The process that stands by the verdict in `file`."""
 
-    def __init__(self, system: System, file: str, every_s: float, look: Callable[[], int]) -> None:
+    def __init__(self, system: System, file: str, every_s: float, look: Callable[[], int], service: int | None) -> None:
         self._system = system
         self._file = file
         self._every_s = every_s
         self._look = look
+        self._service = service
+        """The handle of its process."""
         self._modules: list[str] = [file for each in sys.modules.values() if (file := getattr(each, "__file__", ""))]
         self._code = _newest(self._modules)
         self._asker = self._started(system.parent)
@@ -94,10 +103,10 @@ class Standing:
         system.name_process(NAME)
         me = parse_stat(system.read("/proc/self/stat") or "")
         while me:
-            system.sleep(max(0.0, begun + self._every_s - system.monotonic()))
+            ended = system.ends(self._service, max(0.0, begun + self._every_s - system.monotonic()))
             begun = system.monotonic()
             _signal.alarm(HUNG_S)
-            well = self._wanted() and self._look() == 0
+            well = not ended and self._wanted() and self._look() == 0
             system.reap(-1)
             if not self._named(me):
                 return

@@ -259,6 +259,20 @@ class System:
         os.close(sink)
         return pid
 
+    def watch(self, pid: int) -> int | None:
+        """A handle of the process `pid`, whose end it tells (pidfd_open(2)); None when there is none of that number."""
+        try:
+            return os.pidfd_open(pid) if pid else None
+        except OSError:
+            return None
+
+    def ends(self, handle: int | None, seconds: float) -> bool:
+        """Wait for `seconds`; True at once when the process of `handle` has ended. None: there is none to end."""
+        poll = select.poll()
+        if handle is not None:
+            poll.register(handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def reap(self, pid: int) -> None:
         """Collect our own child `pid` if it has ended, so that it does not look alive as a zombie."""
         try:

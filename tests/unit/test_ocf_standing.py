@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ class Thing(Agent):
         while self.system.read("/hangs") is not None:
             time.sleep(0.01)
         return int(self.system.read("/code") or OK)
+
+    def main_pid(self) -> int:
+        return int(self.system.read("/pid") or 0)
 
     def start(self) -> int:
         return int(self.system.read("/code") or OK)
@@ -111,6 +115,17 @@ def test_a_monitor_that_ends_well_leaves_a_process_that_goes_on_looking(host: Sy
     assert Path(f"/proc/{pid}/comm").read_text() == "vimha-looks\n"
     assert os.getsid(pid) == pid
     assert {str(Path(f"/proc/{pid}/fd/{number}").readlink()) for number in (0, 1, 2)} == {"/dev/null"}
+
+
+def test_the_end_of_the_services_process_ends_the_verdict_long_before_the_next_look(host: System) -> None:
+    service = subprocess.Popen(["/bin/sleep", "60"])
+    put(host, "pid", str(service.pid))
+    assert act(host, OCF_RESKEY_CRM_meta_interval="9000") == OK
+    assert valid(host)
+    service.kill()
+    service.wait()
+    wait_until(lambda: not verdict(host).exists(), seconds=3.0)
+    assert looks(host) == 1
 
 
 def test_it_looks_no_more_often_than_its_agent_allows(host: System) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vimha.timing import formulas
-from vimha.timing.model import Checks, Operations
+from vimha.timing.model import Checks
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,6 @@ def test_checks_of_a_frozen_backend_run_into_their_timeout_each() -> None:
     checks = Checks(inter=500, fastinter=100, downinter=500, timeout=1000, fall=2, rise=2)
     assert formulas.checks_crash(checks) == 600
     assert formulas.checks_hang(checks) == 2600
-
-
-def test_a_monitor_sees_a_crash_after_its_interval_and_a_hang_after_its_timeout() -> None:
-    operations = Operations(interval=500, monitor_timeout=2000, start_timeout=1, stop_timeout=1)
-    assert formulas.monitor_crash(operations, 15) == 1015, "a verdict is as old as an interval"
-    assert formulas.monitor_crash(operations, 15, least=600) == 1115
-    assert formulas.monitor_hang(operations) == 3100, "the verdict of a look that hangs expires 0.1 s late"
 
 
 def test_a_bond_sees_lost_carrier_in_one_period_and_silence_in_three() -> None:

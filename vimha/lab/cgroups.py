@@ -20,7 +20,7 @@ from vimha.errors import VimhaError
 ROOT = Path("/sys/fs/cgroup")
 TREE = "vimha-lab"
 _V1 = ("freezer", "systemd", "unified", "cpu")
-"""The hierarchies that matter on a v1 or hybrid host: v1's freezer, systemd's own, v2's beside them, v1's CPU shares."""
+"""The hierarchies that matter on a v1 or hybrid host: v1's freezer, systemd's own, v2's beside them, v1's for CPU."""
 _SHARE = 1024
 """A machine's cpu.shares: the kernel's default for one group."""
 _REALTIME_US = 150_000

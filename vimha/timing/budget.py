@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from vimha.site.model import Policy, Role, Scale, Site
 from vimha.timing import figures, formulas, members
-from vimha.timing.figures import Figure, monitored
+from vimha.timing.figures import Figure, asked, monitored
 from vimha.timing.model import Budget, FaultClass, Operations, Term, Timings
 
 Terms = tuple[Term, ...]
@@ -226,8 +226,8 @@ def _slowest(name: str, what: str, found: dict[str, Terms]) -> FaultClass:
 
 
 def _look(operations: Operations) -> Terms:
-    """A monitor finds the failure: the last look's verdict, the interval, then its run."""
-    return (*monitored(operations), figures.MONITOR_RUN.term("monitor"))
+    """A monitor finds that the process has ended."""
+    return (asked(operations), figures.MONITOR_RUN.term("monitor"))
 
 
 def _cut_off(operations: Operations) -> Terms:

@@ -81,9 +81,13 @@ def monitored(operations: Operations, *, least: int = 0, slack: int = 0) -> tupl
         every / 2, every + slack, "resource_agents/ocf/standing.py: a verdict holds until the next look, one that hangs"
         f" {formulas.VERDICT_SLACK} ms longer",
     )  # fmt: skip
+    return verdict.term("monitor's verdict", knob="timings.monitor_interval"), asked(operations)
+
+
+def asked(operations: Operations) -> Term:
+    """Until Pacemaker's next monitor. The end of a service's process takes the last verdict back at once: 1 ms."""
     interval = Figure(operations.interval / 2, operations.interval, "Pacemaker counts from the last monitor's end")
-    knob = "timings.monitor_interval"
-    return verdict.term("monitor's verdict", knob=knob), interval.term("monitor interval", knob=knob)
+    return interval.term("monitor interval", knob="timings.monitor_interval")
 
 
 def fence_off(worst: int) -> Figure:

@@ -79,20 +79,6 @@ def looks(operations: Operations, least: int = 0) -> int:
     return max(operations.interval, least)
 
 
-def monitor_crash(operations: Operations, runtime: int, least: int = 0) -> int:
-    """From a process's death to a failed monitor, at worst: it dies right after a look, Pacemaker asks right before the
-    next one, and once more an interval after that.
-    """
-    return looks(operations, least) + operations.interval + runtime
-
-
-def monitor_hang(operations: Operations, least: int = 0) -> int:
-    """From a process's standstill to a failed monitor, at worst: as after a crash, but the next look never ends, so the
-    last one's verdict holds until it expires; then the monitor's own look is cut off at its timeout.
-    """
-    return looks(operations, least) + VERDICT_SLACK + operations.interval + operations.monitor_timeout
-
-
 def checks_crash(checks: Checks) -> int:
     """From a backend's death to haproxy marking it down, at worst: the connection is refused at once, so only the
     pauses count (haproxy configuration manual, 5.2: fastinter holds from the first failed check on).

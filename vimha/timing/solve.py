@@ -10,8 +10,9 @@ Why the ladders end where they do: each last step is the smallest that still tol
 does. token: 300 ms leaves corosync 150 ms unscheduled (its pause detection), more than SCHED_RR needs on a host that
 is not overcommitted; 150 ms was seen to flap. It never exceeds corosync's own default of 3000. Timeouts: ten times
 the measured run time of what they bound. Intervals do not cause false alarms, they cost CPU: a monitor that is answered
-by a standing look's verdict takes 1 ms, IPaddr2's 40 ms. A verdict may be as old as the interval is long, so a failure
-is known two intervals later at worst. Those that a failover waits for are short, all others as a restart may wait.
+by a standing look's verdict takes 1 ms, IPaddr2's 40 ms. A verdict may be as old as the interval is long, so that a
+process stands still is known two intervals later at worst; its end takes the verdict back at once. Those that a
+failover waits for are short, all others as a restart may wait.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +27,9 @@ from vimha.timing.model import Checks, Operations, Term, Timings, Wsrep
 
 TOKENS = (3000, 2500, 2000, 1600, 1250, 1000, 800, 650, 500, 400, 300)
 """Steps of about a quarter, in milliseconds: finer differences say nothing about stability."""
-MONITORS = ((250, 2900), (250, 1900), (250, 1400), (250, 900), (250, 650), (250, 500), (100, 500))
+MONITORS = (
+    (500, 2900), (500, 2400), (500, 1900), (500, 1400), (500, 900), (250, 900), (250, 650), (250, 500), (100, 500),
+)  # fmt: skip
 """Interval and timeout of the monitors that a failover waits for."""
 CHECKS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 500), (250, 250), (100, 150))
 """inter and timeout of haproxy's checks."""
@@ -49,9 +52,9 @@ SHORTEST_SUSPICION = 500
 """The shortest evs.suspect_timeout that was tried; five lost keepalives."""
 MEMBER_START, MEMBER_STOP = 60_000, 60_000
 """A clustered service's start returns as soon as its member joins; its stop writes to the disk what it holds."""
-MEMBER_CHECKS = Checks(inter=120, fastinter=40, downinter=120, timeout=150, fall=2, rise=2)
+MEMBER_CHECKS = Checks(inter=150, fastinter=40, downinter=150, timeout=150, fall=2, rise=2)
 """haproxy asks the health endpoints of the clustered services' nodes, which answer within 0.1 s whatever state the
-service is in; a change is known within 460 ms even when the endpoint itself hangs (formulas.checks_hang). Two bad
+service is in; a change is known within 490 ms even when the endpoint itself hangs (formulas.checks_hang). Two bad
 answers count, not one: a single lost packet (a bond that changes its port) would close the sessions of every member."""
 PATIENT = 10_000
 """Timeout of monitors that no failover waits for: a busy node may take its time."""
