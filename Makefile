@@ -63,7 +63,7 @@ demo: packages-lab .venv/.lab
 
 test: packages-test .venv/.test
 	$(PYTHON) -m pytest --numprocesses 2 tests/unit
-	$(PYTHON) -m pytest -m 'not soak' --durations 15 tests/agents tests/lab
+	$(PYTHON) -m pytest -m 'not soak' --numprocesses 2 --dist loadgroup --durations 15 tests/lab tests/agents
 
 soak: packages-test .venv/.test
 	$(PYTHON) -m pytest -m soak tests/agents
