@@ -1,4 +1,4 @@
-"""`vimha plan`, `vimha apply` and `vimha status`: a running cluster, compared, changed and looked at."""
+"""`vimha plan`, `apply`, `status` and `decide`: a cluster, compared, changed, looked at, and told who begins."""
 
 import sys
 import time
@@ -10,9 +10,10 @@ import click
 
 from vimha.errors import VimhaError
 from vimha.process import Runner, run
-from vimha_cli.output import format_option, print_findings, print_json, site_argument
+from vimha_cli.output import console, format_option, print_findings, print_json, site_argument, table
 
 if TYPE_CHECKING:
+    from vimha.cluster.decide import Election
     from vimha.cluster.plan import Plan
     from vimha.cluster.status import Status
     from vimha.site.model import Site
@@ -122,6 +123,53 @@ def status(site_file: Path | None, lab: str | None, output: str) -> None:
     else:
         _print_status(found, margins)
     sys.exit(0 if found.healthy else 1)
+
+
+@click.command()
+@click.argument("resource")
+@click.argument("node", required=False)
+@lab_option
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@format_option
+def decide(resource: str, node: str | None, lab: str | None, yes: bool, output: str) -> None:
+    """Show how the members of a clustered service stand, and let NODE begin when the others cannot come.
+
+    RESOURCE is the database's or the message queue's name in the cluster. A member that says "waits for" another one
+    does so because that one may have newer data. Bring that one back. Only if it never comes back, name the NODE that
+    is to begin: what the silent members alone have is lost then.
+    Exit 0 when that is told, 1 when NODE does not wait, 2 when there is no such RESOURCE.
+
+    \b
+    Examples:
+      vimha decide database
+      vimha decide database control-1
+    """
+    from vimha.cluster.decide import begin, election
+
+    runner = _runner(lab)
+    found = election(runner, resource)
+    if output == "json":
+        print_json(found.as_dict())
+    else:
+        _print_election(found)
+    if node is None:
+        return
+    if node in found.choices and not yes:
+        lost = f" What only {', '.join(found.silent)} has is lost." if found.silent else ""
+        click.confirm(f"Let {node} begin {resource}?{lost}", abort=True, err=True)
+    begin(runner, found, node)
+    click.echo(f"{node} is told to begin {resource}: see vimha status", err=True)
+
+
+def _print_election(found: "Election") -> None:
+    """A line for each member; the node that waits is the one that can be named."""
+    shown = table(f"members of {found.resource}")
+    for heading in ("member", "says", "data"):
+        shown.add_column(heading)
+    for voice in found.voices:
+        phase = "waits to begin" if voice.node in found.choices else voice.phase or "nothing"
+        shown.add_row(voice.node, phase, voice.data)
+    console().print(shown)
 
 
 def _place(site_file: Path, lab: str | None) -> "tuple[Site, Runner]":

@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": "vimha_cli.cluster:plan",
     "apply": "vimha_cli.cluster:apply",
     "status": "vimha_cli.cluster:status",
+    "decide": "vimha_cli.cluster:decide",
     "agents": "vimha_cli.agents:agents",
     "lab": "vimha_cli.lab:lab",
     "drill": "vimha_cli.drill:drill",

@@ -1,6 +1,5 @@
 """The store of alarms on a real Galera cluster of three: writers on several members, and members that are lost."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
