@@ -8,22 +8,14 @@ killed process. sock_diag(7), SOCK_DESTROY: root, and CONFIG_INET_DIAG_DESTROY (
 import _socket
 import struct
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
-    T = TypeVar("T")
+from resource_agents.ocf import netlink
 
 DISTRIBUTION = 25672
 """The port of Erlang's distribution between brokers (rabbitmq.com/networking)."""
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 SOCK_DESTROY = 21
-ERROR, DONE = 2, 3
-REQUEST, ACK, DUMP = 1, 4, 0x300
-HEADER = struct.Struct("=IHHII")
-"""struct nlmsghdr: length, type, flags, sequence, port id (netlink(7))."""
+ENOENT = 2
 QUERY = struct.Struct("=BBBBI")
 """The head of struct inet_diag_req_v2: family, protocol, extensions, padding, states; a socket's id follows."""
 ID = struct.Struct("!HH16s16s4s8s")
@@ -47,7 +39,7 @@ class Connections:
     def all(self) -> tuple[frozenset[bytes], dict[bytes, str]]:
         """(clients, peers' addresses by their connections). 2.5 ms of CPU: the kernel walks its whole table."""
         clients, peers = set(), {}
-        for each in _asking(lambda sock: _dump(sock, _socket.AF_INET)):
+        for each in netlink.asking(NETLINK_SOCK_DIAG, lambda sock: _dump(sock, _socket.AF_INET)):
             port, far_port, own, far, *_ = ID.unpack(each)
             if own == self._own and port == self._amqp:
                 clients.add(each)
@@ -57,8 +49,9 @@ class Connections:
 
     def there(self, connection: bytes) -> bool:
         """Whether `connection` still is; 20 us."""
-        request = _request(SOCK_DIAG_BY_FAMILY, REQUEST, _socket.AF_INET, connection)
-        return all(kind != ERROR for kind, _ in messages(_asking(lambda sock: _exchange(sock, request))))
+        request = netlink.request(SOCK_DIAG_BY_FAMILY, 0, _query(_socket.AF_INET, connection))
+        answers = netlink.asking(NETLINK_SOCK_DIAG, lambda sock: netlink.exchange(sock, request))
+        return all(kind != netlink.ERROR for kind, _ in answers)
 
     def close(self, connections: frozenset[bytes]) -> None:
         """End `connections`. OSError as `close_all`."""
@@ -67,7 +60,7 @@ class Connections:
             for each in connections:
                 _destroy(sock, _socket.AF_INET, each)
 
-        _asking(close)
+        netlink.asking(NETLINK_SOCK_DIAG, close)
 
 
 def close_all(address: str, ports: frozenset[int]) -> int:
@@ -87,7 +80,7 @@ def close_all(address: str, ports: frozenset[int]) -> int:
             _destroy(sock, family, each)
         return len(found)
 
-    return _asking(close)
+    return netlink.asking(NETLINK_SOCK_DIAG, close)
 
 
 def _packed(address: str) -> bytes:
@@ -95,59 +88,19 @@ def _packed(address: str) -> bytes:
     return _socket.inet_pton(family, address).ljust(16, b"\0")
 
 
-def _asking(work: "Callable[[_socket.socket], T]") -> "T":
-    """What `work` finds out on a socket of its own, on which the kernel answers."""
-    sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, NETLINK_SOCK_DIAG)
-    try:
-        sock.settimeout(2.0)
-        return work(sock)
-    finally:
-        sock.close()
-
-
-def _exchange(sock: _socket.socket, request: bytes) -> bytes:
-    sock.send(request)
-    return sock.recv(1 << 16)
-
-
-def _request(kind: int, flags: int, family: int, identity: bytes) -> bytes:
-    body = QUERY.pack(family, _socket.IPPROTO_TCP, 0, 0, STATES) + identity
-    return HEADER.pack(HEADER.size + len(body), kind, flags, 1, 0) + body
+def _query(family: int, identity: bytes) -> bytes:
+    return QUERY.pack(family, _socket.IPPROTO_TCP, 0, 0, STATES) + identity
 
 
 def _dump(sock: _socket.socket, family: int) -> list[bytes]:
     """The id of every TCP connection of `family` in this network namespace."""
-    sock.send(_request(SOCK_DIAG_BY_FAMILY, REQUEST | DUMP, family, bytes(ID.size)))
-    found: list[bytes] = []
-    while True:
-        for kind, body in messages(sock.recv(1 << 17)):
-            if kind == DONE:
-                return found
-            if kind == ERROR:
-                _raise(body)
-            found.append(body[ID_OFFSET : ID_OFFSET + ID.size])
+    found = netlink.dump(sock, SOCK_DIAG_BY_FAMILY, _query(family, bytes(ID.size)))
+    return [each[ID_OFFSET : ID_OFFSET + ID.size] for each in found]
 
 
 def _destroy(sock: _socket.socket, family: int, identity: bytes) -> None:
-    for kind, body in messages(_exchange(sock, _request(SOCK_DESTROY, REQUEST | ACK, family, identity))):
-        if kind == ERROR:
-            _raise(body)
-
-
-def messages(data: bytes) -> list[tuple[int, bytes]]:
-    """The netlink messages in one datagram: (type, body)."""
-    found = []
-    while len(data) >= HEADER.size:
-        length, kind, *_ = HEADER.unpack_from(data)
-        if length < HEADER.size:
-            break
-        found.append((kind, data[HEADER.size : length]))
-        data = data[(length + 3) & ~3 :]
-    return found
-
-
-def _raise(body: bytes) -> None:
-    """OSError for an error message; a connection that has gone meanwhile (ENOENT) is as good as closed."""
-    (number,) = struct.unpack_from("=i", body)
-    if number not in (0, -2):
-        raise OSError(-number, "the kernel does not close sockets for us (CONFIG_INET_DIAG_DESTROY, root)")
+    """OSError unless it is closed; a connection that has gone meanwhile (ENOENT) is as good as that."""
+    request = netlink.request(SOCK_DESTROY, netlink.ACK, _query(family, identity))
+    for kind, body in netlink.exchange(sock, request):
+        if (number := netlink.failure(kind, body)) not in (0, ENOENT):
+            raise OSError(number, "the kernel does not close sockets for us (CONFIG_INET_DIAG_DESTROY, root)")

@@ -9,7 +9,7 @@ import pytest
 
 from resource_agents.amqp import dead_peer
 from resource_agents.amqp.dead_peer import act, answers, verdict
-from resource_agents.amqp.sockets import Connections, close_all, messages
+from resource_agents.amqp.sockets import Connections, close_all
 
 MEMBERS = {"c1": "127.0.0.2", "c2": "127.0.0.3"}
 LOST = {"CRM_alert_kind": "node", "CRM_alert_desc": "lost", "CRM_alert_node": "c2"}
@@ -106,13 +106,6 @@ def test_a_brokers_connections_are_told_apart(pairs: dict[str, tuple[socket.sock
 def test_fenced_closes(pairs: dict[str, tuple[socket.socket, socket.socket]]) -> None:
     port = pairs["127.0.0.3"][0].getpeername()[1]
     assert "c2 is fenced: closed 1 connections to 127.0.0.3" in act(FENCED, MEMBERS, frozenset({port}))
-
-
-def test_netlink_messages_are_taken_apart() -> None:
-    one = (20).to_bytes(4, "little") + bytes((3, 0)) + bytes(10) + b"body"
-    assert messages(one + one) == [(3, b"body"), (3, b"body")]
-    assert messages(b"\x01" * 10) == []
-    assert messages(bytes(16)) == []
 
 
 def test_the_agent_runs_without_anything_but_the_standard_library() -> None:

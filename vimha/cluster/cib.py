@@ -17,6 +17,8 @@ from vimha.cluster import constraints, durations
 Element = etree._Element
 CONTAINERS = ("group", "clone", "master", "bundle")
 """What a primitive can be inside of; `master` is a promotable clone's name before Pacemaker 2."""
+VIP_AGENTS = frozenset({"ocf:vimha:vip", "ocf:heartbeat:IPaddr2", "ocf:heartbeat:IPaddr", "ocf:heartbeat:IPv6addr"})
+"""Agents that hold a VIP: vimha's own, and those of clusters that others made."""
 TRUE = ("true", "on", "yes", "y", "1")
 """How Pacemaker spells true (lib/common/strings.c, crm_str_to_boolean)."""
 
@@ -59,6 +61,10 @@ class Primitive:
     @property
     def is_fencing(self) -> bool:
         return self.agent.startswith("stonith:")
+
+    @property
+    def is_vip(self) -> bool:
+        return self.agent in VIP_AGENTS
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ from vimha.timing.budget import budget
 from vimha.timing.model import Budget, Operations, Timings
 from vimha.timing.solve import solve
 
-AGENTS = {"IPaddr2": "vip", "haproxy": "haproxy", "glance-api": "api", "bond": "ports"}
-"""An agent's type -> whose operations its monitors stand for in the budget."""
+AGENTS = {"haproxy": "haproxy", "glance-api": "api", "bond": "ports"}
+"""An agent's type -> whose operations its monitors stand for in the budget; a VIP's agent is known as such."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def running_timings(cib: Cib, live: Live, like: Timings) -> Timings | None:
     """
     found: dict[str, Operations] = {}
     for primitive in cib.primitives.values():
-        part = AGENTS.get(primitive.agent.split(":")[-1])
+        part = "vip" if primitive.is_vip else AGENTS.get(primitive.agent.split(":")[-1])
         monitor = primitive.operation("monitor")
         if part and monitor and part not in found:
             usual: Operations = getattr(like, part)

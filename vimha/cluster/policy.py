@@ -17,7 +17,7 @@ from vimha.cluster.cib import Cib, Element, Primitive, is_true
 from vimha.cluster.sample import instances, representative
 from vimha.cluster.simulate import Task, Transition, planned, schedule, serialised
 from vimha.cluster.traps_operations import is_recurring, listed
-from vimha.cluster.traps_resources import VIP_TYPES, anchors
+from vimha.cluster.traps_resources import anchors
 from vimha.findings import Finding, Severity
 from vimha.process import Runner
 
@@ -154,7 +154,7 @@ def _started(cib: Cib, formed: Formed) -> Iterator[Finding]:
 
 
 def _vips(cib: Cib) -> list[Primitive]:
-    return [each for each in cib.primitives.values() if each.agent.rpartition(":")[2] in VIP_TYPES and each.is_on]
+    return [each for each in cib.primitives.values() if each.is_vip and each.is_on]
 
 
 def _placed(cib: Cib, formed: Formed, expected: Expected) -> Iterator[Finding]:

@@ -93,8 +93,8 @@ CLUSTER_DELAY = Rule(
 )  # fmt: skip
 NO_CONNECTIVITY = Rule(
     "C015", _WARNING, "a VIP that stays on a node with dead network ports",
-    "IPaddr2 looks whether the address is configured, not whether anyone can reach it: a node that has lost its bond"
-    " or port keeps the VIP, and clients get nothing.",
+    "A VIP's agent looks whether the address is configured, not whether anyone can reach it: a node that has lost its"
+    " bond or port keeps the VIP, and clients get nothing.",
     "Run ocf:vimha:bond (or ethmonitor, ping) as a clone, and keep the VIP off nodes where its attribute is missing"
     " or 0, by a location rule with score -INFINITY.",
 )  # fmt: skip

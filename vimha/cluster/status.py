@@ -267,8 +267,8 @@ def _may_fence(device: Primitive, node: str) -> bool:
 def _vips(cib: Cib, resources: tuple[Resource, ...]) -> dict[str, tuple[str, tuple[str, ...]]]:
     running = {each.id: each.nodes for each in resources}
     return {
-        each.id: (each.params.get("ip", ""), running.get(each.id, ()))
-        for each in cib.primitives.values() if each.agent == "ocf:heartbeat:IPaddr2"
+        each.id: (each.params.get("ip", each.params.get("ipv6addr", "")), running.get(each.id, ()))
+        for each in cib.primitives.values() if each.is_vip
     }  # fmt: skip
 
 
@@ -326,7 +326,7 @@ def _resource_problems(each: Resource, found: Status, cib: Cib) -> Iterator[str]
     wanted = primitive is None or primitive.meta.get("target-role", "Started").lower() != "stopped"
     if each.trouble:
         yield f"resource {each.id} is {each.trouble}"
-    elif not each.nodes and wanted and not (primitive and primitive.agent == "ocf:heartbeat:IPaddr2"):
+    elif not each.nodes and wanted and not (primitive and primitive.is_vip):
         yield f"resource {each.id} runs nowhere"
     elif primitive is not None and wanted and len(each.nodes) < (number := _instances(primitive, found, cib)):
         yield f"resource {each.id} runs on {len(each.nodes)} of {number} nodes"

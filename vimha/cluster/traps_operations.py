@@ -9,8 +9,6 @@ from vimha.cluster import durations, rules
 from vimha.cluster.cib import Cib, Operation, Primitive, is_true, score
 from vimha.findings import Finding, Severity
 
-FRONT_TYPES = ("IPaddr2", "IPaddr", "IPv6addr", "haproxy")
-"""Agents of what clients connect to: the resources that must not stay on a bad node."""
 NAMED = 5
 """How many resources a message lists by name."""
 
@@ -100,7 +98,9 @@ def has_threshold(primitive: Primitive) -> bool:
 
 
 def _threshold(primitive: Primitive) -> Iterator[Finding]:
-    if primitive.agent.rpartition(":")[2] in FRONT_TYPES and not has_threshold(primitive):
+    """What clients connect to must not stay on a bad node."""
+    front = primitive.is_vip or primitive.agent.rpartition(":")[2] == "haproxy"
+    if front and not has_threshold(primitive):
         yield rules.NO_THRESHOLD.finding(primitive.id, f"{primitive.agent} has no migration-threshold")
 
 

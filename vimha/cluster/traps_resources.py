@@ -11,7 +11,6 @@ from vimha.cluster.cib import Cib, Element, Primitive, is_true, score
 from vimha.cluster.traps_operations import listed
 from vimha.findings import Finding
 
-VIP_TYPES = ("IPaddr2", "IPaddr", "IPv6addr")
 WATCHERS = ("bond", "ethmonitor", "ping", "pingd")
 """Agents that publish whether a node is connected."""
 KNOWN_PROPERTIES = frozenset({
@@ -43,7 +42,7 @@ def check(cib: Cib, objective_ms: int) -> Iterator[Finding]:
     yield from _unmanaged(cib)
     for primitive in cib.primitives.values():
         kind = primitive.agent.rpartition(":")[2]
-        if kind in VIP_TYPES and not watched(cib, primitive):
+        if primitive.is_vip and not watched(cib, primitive):
             yield rules.NO_CONNECTIVITY.finding(primitive.id, "no rule keeps it off a node whose ports are dead")
         if kind in ("ping", "ethmonitor"):
             yield from _dampening(primitive, objective_ms)

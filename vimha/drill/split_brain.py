@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 CLAIM_GRACE_S = 0.05
-"""How far a claim on the wire may be from its node's holding: the two witnesses read different sockets. Background
-announcements of IPaddr2 (5 at 200 ms) that outlive a holding are later than that, and are claims that mislead."""
+"""How far a claim on the wire may be from its node's holding: the two witnesses read different sockets. Announcements
+that outlive a holding, as IPaddr2's in the background may (5 at 200 ms), are later, and are claims that mislead."""
 
 
 @dataclass(frozen=True)

@@ -233,16 +233,11 @@ def _haproxies(site: Site, timings: Timings) -> Clone:
 
 
 def _vip(site: Site, name: str, timings: Timings) -> Primitive:
-    """An address. `arp_bg`: the first gratuitous ARP goes out at once, its repetitions while the start has returned."""
+    """An address, on the interface that each node has on its plane."""
     vip, plane = site.vips[name], site.plane_of(name)
     common, others = by_node({node: {"nic": site.interface(node, plane)} for node in site.full_nodes()})
-    params = {
-        "ip": str(vip.address),
-        "cidr_netmask": str(site.planes[plane].subnet.prefixlen),
-        **common,
-        "arp_bg": "true",
-    }
-    return Primitive(f"vip-{name}", "ocf:heartbeat:IPaddr2", params, ops(timings.vip), others, spares.utilization(site))
+    params = {"ip": str(vip.address), "cidr_netmask": str(site.planes[plane].subnet.prefixlen), **common}
+    return Primitive(f"vip-{name}", "ocf:vimha:vip", params, ops(timings.vip), others, spares.utilization(site))
 
 
 def _attribute(site: Site, plane: str) -> str:

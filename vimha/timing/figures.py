@@ -64,7 +64,6 @@ QUEUE_HANDOVER = Figure(
 )  # fmt: skip
 FROZEN_KILLED = estimate(50, 300, "SIGKILL, and the kernel resets its connections")
 MONITOR_RUN = Figure(15, 50, "an agent's monitor that looks itself: 15 ms of CPU at most; worst: a loaded node")
-VIP_MONITOR_RUN = Figure(45, 100, "IPaddr2's shell monitor: 44-63 ms")
 CHECK_RUN = Figure(5, 11, "GET /healthcheck: 1-11 ms")
 PORT_SWITCH = Figure(
     10, 200, "the bond's next port carries, peers' switches relearn: 69-120 ms in all at miimon 100; a drill with two"

@@ -7,7 +7,7 @@ disturbance that it lets pass; a larger figure is always the safer one.
 from vimha.site.model import Site
 from vimha.timing import formulas
 from vimha.timing.budget import Shape
-from vimha.timing.figures import CHECK_RUN, MONITOR_RUN, VIP_MONITOR_RUN
+from vimha.timing.figures import CHECK_RUN, MONITOR_RUN
 from vimha.timing.model import Margin, Timings
 
 THIN = 10
@@ -28,7 +28,7 @@ def margins(site: Site, timings: Timings) -> tuple[Margin, ...]:
         Margin("link silent", timings.link_timeout, "past knet's ping timeout the link counts as down; the other one"
                " has carried every message too"),
         _timeout("haproxy's monitor", timings.haproxy.monitor_timeout, MONITOR_RUN.typical, "haproxy moves"),
-        _timeout("VIP's monitor", timings.vip.monitor_timeout, VIP_MONITOR_RUN.typical, "the VIP moves"),
+        _timeout("VIP's monitor", timings.vip.monitor_timeout, MONITOR_RUN.typical, "the VIP moves"),
     )  # fmt: skip
     if shape.active_standby:
         entries += (_timeout("API's monitor", timings.api.monitor_timeout, MONITOR_RUN.typical, "the API restarts"),)

@@ -10,9 +10,9 @@ Why the ladders end where they do: each last step is the smallest that still tol
 does. token: 300 ms leaves corosync 150 ms unscheduled (its pause detection), more than SCHED_RR needs on a host that
 is not overcommitted; 150 ms was seen to flap. It never exceeds corosync's own default of 3000. Timeouts: ten times
 the measured run time of what they bound. Intervals do not cause false alarms, they cost CPU: a monitor that is answered
-by a standing look's verdict takes 1 ms, IPaddr2's 40 ms. A verdict may be as old as the interval is long, so that a
-process stands still is known two intervals later at worst; its end takes the verdict back at once. Those that a
-failover waits for are short, all others as a restart may wait.
+by a standing look's verdict takes 1 ms. A verdict may be as old as the interval is long, so that a process stands
+still is known two intervals later at worst; its end takes the verdict back at once. Those that a failover waits for are
+short, all others as a restart may wait.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +35,8 @@ CHECKS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 5
 """inter and timeout of haproxy's checks."""
 BROKERS = ((500, 2000), (500, 1700), (500, 1400), (500, 1000), (500, 750), (500, 500))
 """Interval and timeout of the broker's monitor: nothing but it tells the others that a broker stands still."""
+VIP_INTERVAL = 1000
+"""A VIP's monitor finds only an address that somebody removed; no failover waits for it."""
 PORTS = (250, 125, 50)
 """Interval of the ports monitor where no bond covers a lost port."""
 RESERVE = 0.2
@@ -72,7 +74,7 @@ def hastiest(site: Site) -> Timings:
 
 def _solve(shape: Shape, services: int, pinned: Pinned, objective_s: float) -> Timings:
     target_s = objective_s * (1 - RESERVE)
-    timings = _calmest(shape, services, pinned, objective_s)
+    timings = _calmest(shape, services, pinned)
     if not shape.bonded:
         timings = _first_fit(
             (_with_ports(timings, interval) for interval in _steps(PORTS, pinned.monitor_interval)),
@@ -127,7 +129,7 @@ def _components_fit(shape: Shape, timings: Timings, target_s: float, *, masked: 
     return all(_worst(terms) <= target_s for name, terms in found if name in wanted)
 
 
-def _calmest(shape: Shape, services: int, pinned: Pinned, objective_s: float) -> Timings:
+def _calmest(shape: Shape, services: int, pinned: Pinned) -> Timings:
     """Every ladder's first step, and what no ladder decides.
 
     Pacemaker's own timeouts of starts and stops bound a second fault, not a failover; they follow what the agents'
@@ -143,9 +145,7 @@ def _calmest(shape: Shape, services: int, pinned: Pinned, objective_s: float) ->
         consensus=0,
         link_ping=formulas.KNET_TICK,
         link_timeout=LINK_TIMEOUT,
-        vip=Operations(
-            pinned.monitor_interval or _vip_interval(objective_s), pinned.monitor_timeout or PATIENT, 20_000, 20_000
-        ),
+        vip=Operations(pinned.monitor_interval or VIP_INTERVAL, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
         haproxy=Operations(MONITORS[0][0], PATIENT, 20_000, 20_000),
         api=Operations(pinned.monitor_interval or masked, pinned.monitor_timeout or PATIENT, 60_000, 30_000),
         ports=Operations(pinned.monitor_interval or 2000, pinned.monitor_timeout or PATIENT, 20_000, 20_000),
@@ -162,13 +162,6 @@ def _calmest(shape: Shape, services: int, pinned: Pinned, objective_s: float) ->
     timings = _with_token(timings, shape, pinned, token)
     timings = _with_checks(timings, pinned, *CHECKS[0])
     return _with_monitors(timings, shape, pinned, *MONITORS[0])
-
-
-def _vip_interval(objective_s: float) -> int:
-    """IPaddr2 is a shell agent of 40 ms, and finds only an address that somebody removed: as seldom as the objective
-    leaves the second in which the VIP is back.
-    """
-    return round(1000 * min(max(objective_s - 1, 1), 10))
 
 
 def _with_ports(timings: Timings, interval: int) -> Timings:
