@@ -117,7 +117,9 @@ class Vip(Agent):
         """0 it is there, 7 it is not; 1: it is, but its interface is disabled, or it is on another one too."""
         held = self._held(kernel.addresses(self.family))
         if not any(each.usable for each in held):
-            self.reason = f"{self.ip} is on no interface" if not held else f"{self.ip} is tentative, or another host's too"
+            self.reason = (
+                f"{self.ip} is on no interface" if not held else f"{self.ip} is tentative, or another host's too"
+            )
             return NOT_RUNNING
         names = [kernel.name_of(each.index) for each in held]
         wanted = self.nic or names[0]

@@ -72,6 +72,7 @@ def good(tmp_path: Path, open_folder: Path) -> dict[str, dict[str, str]]:
             "pid": str(tmp_path / "alarms.pid"), "health": f"http://127.0.0.1:{alarms_port}",
         },
         "bond": {"ports": "lo", "min_ports": "1", "bond": "", "attribute": "vimha-tester"},
+        "vip": {"ip": "127.9.9.9", "nic": "lo", "cidr_netmask": "32"},
         "glance-api": {
             "binary": str(stand_in), "config": str(settings), "user": "", "log_file": glance_port,
             "pid": str(tmp_path / "glance.pid"), "url": f"http://127.0.0.1:{glance_port}/healthcheck",
@@ -172,6 +173,7 @@ def test_pacemaker_validates_parameters(agent: agents.AgentInfo, good: dict[str,
         "alarms": "health=nowhere",
         "bond": "ports=a/b", "haproxy": "health=nowhere", "glance-api": "url=nowhere", "health": "listen=nowhere",
         "galera": "members=nowhere", "garbd": "address=nowhere", "rabbitmq": "members=nowhere",
+        "vip": "ip=nowhere",
     }[agent.name]  # fmt: skip
     done = run([*argv, "--option", wrong, "--output-as=xml"])
     status = etree.fromstring(done.out.encode()).find(".//agent-status")

@@ -168,12 +168,18 @@ def bond(folder: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
     yield [script(folder / "bond", text), "monitor"], environment()
 
 
+@contextmanager
+def vip(folder: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The VIP's agent asked for the same address as IPaddr2 is."""
+    yield [launcher(folder, "vip"), "monitor"], environment(ip="127.0.0.1", nic="lo", cidr_netmask="8")
+
+
 def measure(rounds: int) -> list[Cost]:
     """The monitors' costs, IPaddr2's last; every monitor must have found its service healthy."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vimha-bench-")))
         agents.install(folder)
-        subjects = {make.__name__: stack.enter_context(make(folder)) for make in (haproxy, door, glance, bond)}
+        subjects = {make.__name__: stack.enter_context(make(folder)) for make in (haproxy, door, glance, bond, vip)}
         subjects["IPaddr2"] = ([SHELL_AGENT, "monitor"], environment(ip="127.0.0.1", nic="lo", cidr_netmask="8"))
         taken: dict[str, list[float]] = {name: [] for name in subjects}
         for _ in range(rounds):

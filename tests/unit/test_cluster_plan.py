@@ -66,6 +66,20 @@ def test_a_changed_parameter_tells_the_restart_that_it_costs(site: Site) -> None
     assert {(action.kind, action.resource) for action in plan.actions} >= {("restart", "vip-public")}
 
 
+def test_a_vip_of_another_agent_is_a_changed_type_and_one_restart(site: Site) -> None:
+    """Pacemaker stops it by the agent that started it: the VIP is down between that stop and the new one's start."""
+    plan = planned(
+        site,
+        ('provider="heartbeat" type="IPaddr2"', 'provider="vimha" type="vip"'),
+        ('<nvpair id="vip-public-params-arp_bg" name="arp_bg" value="true"/>', ""),
+    )
+    (change,) = plan.changes
+    assert (change.action, change.kind, change.name) == ("change", "resource", "vip-public")
+    assert ("type", "ocf:heartbeat:IPaddr2", "ocf:vimha:vip") in [(d.name, d.old, d.new) for d in change.details]
+    assert ("restart", "vip-public") in [(action.kind, action.resource) for action in plan.actions]
+    assert {action.kind for action in plan.actions} == {"restart"}, "nothing moves, nobody is fenced"
+
+
 def test_the_budget_before_is_the_running_clusters(site: Site) -> None:
     cluster = FakeCluster()
     cluster.answers["corosync-cmapctl"] = lambda: data("totem.txt").replace("token (u32) = 300", "token (u32) = 3650")
