@@ -22,7 +22,7 @@ from resource_agents.ocf.agent import (
     OcfError,
     Parameter,
 )
-from resource_agents.ocf.runtime import ERROR, INFO, log
+from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
 
 LOOPBACK = 1
@@ -95,7 +95,7 @@ class Vip(Agent):
         there = [each for each in held if (each.index, each.prefix) == (link.index, prefix) and each.usable]
         self._remove([each for each in held if each not in there])
         if not there:
-            self._refused(lambda: kernel.add(link, self.local, prefix), f"be added to {link.name}")
+            self._change(f"be added to {link.name}", kernel.add, link, self.local, prefix)
         if link.ethernet:
             try:
                 announce.begin(self.system, self.instance, link, self.local)
@@ -174,14 +174,14 @@ class Vip(Agent):
     def _remove(self, held: list[Address]) -> None:
         for each in held:
             name = kernel.name_of(each.index)
-            self._refused(lambda each=each: kernel.remove(each), f"be removed from {name}")
+            self._change(f"be removed from {name}", kernel.remove, each)
             if self.action == "start":
                 log(self.env, self.name, INFO, f"{self.ip}/{each.prefix} was on {name} already: removed")
 
-    def _refused(self, change: Callable[[], None], what: str) -> None:
-        """Do `change`; OcfError(GENERIC) when the kernel refuses."""
+    def _change(self, what: str, change: Callable[..., None], *arguments: object) -> None:
+        """Make the kernel `change` something; OcfError(GENERIC) when it refuses."""
         try:
-            change()
+            change(*arguments)
         except OSError as error:
             raise OcfError(GENERIC, f"{self.ip} cannot {what}: {error.strerror}") from error
 

@@ -61,17 +61,16 @@ def _advertisement(mac: bytes, local: bytes) -> bytes:
 
 def internet_checksum(data: bytes) -> int:
     """RFC 1071, of an even number of bytes."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
 
 
 def begin(system: System, resource: str, link: kernel.Link, local: bytes) -> None:
-    """Announce `local` on `link` now, and leave a process that repeats it. OSError when nothing can be sent, or it
+    """Announce `local` on `link` now, and leave a process that repeats it; `end` comes first. OSError when nothing can be sent, or it
     cannot be written down which process that is: then nothing repeats it.
     """
-    end(system, resource)
     sock = _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
     try:
         sock.bind((link.name, 0))

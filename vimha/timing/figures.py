@@ -42,11 +42,11 @@ FENCE_OFF = Figure(160, 2000, "off requested, then read back until verified (typ
 TRANSITION = Figure(20, 50, "1 ms of scheduling, a CIB write and its notification to the executor: 12-35 ms")
 ATTRIBUTE = estimate(20, 100, "attrd writes the node attribute to the CIB, undampened, and the scheduler runs")
 VIP_START = Figure(
-    120, 350, "Pacemaker reads the agent's metadata (a node's first start of it), then IPaddr2 start: 48-82 ms alone,"
-    " 0.23-0.34 s together on a loaded host",
+    60, 250, "Pacemaker reads the agent's metadata (a node's first start of it), then ocf:vimha:vip start: 25 ms at"
+    " best, 0.06-0.24 s together on two cores with a load of 9-16",
 )  # fmt: skip
-VIP_NEXT = Figure(60, 150, "IPaddr2 start: 48-82 ms in a network namespace")
-VIP_STOP = Figure(50, 100, "IPaddr2 stop: 43-57 ms in a network namespace")
+VIP_NEXT = Figure(30, 150, "ocf:vimha:vip start: 13 ms at best in a network namespace, 39-136 ms at a load of 9-16")
+VIP_STOP = Figure(30, 200, "ocf:vimha:vip stop: 19 ms at best in a network namespace, 52-200 ms at a load of 9-16")
 HAPROXY_START = Figure(80, 250, "agent start, configuration parsed, health page answers: 0.07-0.2 s")
 HAPROXY_STOP = estimate(30, 100, "TERM, and the process is gone")
 HAPROXY_HUNG_STOP = estimate(50, 400, "the agent kills a stopped process at once, a stuck one 0.3 s after TERM")
