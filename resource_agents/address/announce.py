@@ -68,8 +68,9 @@ def internet_checksum(data: bytes) -> int:
 
 
 def begin(system: System, resource: str, link: kernel.Link, local: bytes) -> None:
-    """Announce `local` on `link` now, and leave a process that repeats it; `end` comes first. OSError when nothing can be sent, or it
-    cannot be written down which process that is: then nothing repeats it.
+    """Announce `local` on `link` now, and leave a process that repeats it; `end` comes first.
+
+    OSError when nothing can be sent, or it cannot be written down which process that is: then nothing repeats it.
     """
     sock = _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
     try:

@@ -116,6 +116,16 @@ def test_a_node_where_nothing_may_run_lacks_nothing() -> None:
     assert seen(first[:start] + first[end:], cib).healthy
 
 
+def test_a_vip_by_our_own_agent_is_known_as_a_vip() -> None:
+    cib = edited('provider="heartbeat" type="IPaddr2"', 'provider="vimha" type="vip"', "healthy.cib.xml")
+    report = edited('id="vip-public" resource_agent="ocf:heartbeat:IPaddr2" role="Started" active="true"',
+                    'id="vip-public" resource_agent="ocf:vimha:vip" role="Stopped" active="false"')  # fmt: skip
+    found = seen(report, cib)
+    assert found.vips == {"vip-public": ("10.77.1.100", ())}
+    assert found.problems[0] == "VIP 10.77.1.100 (vip-public) is held by no node"
+    assert "resource vip-public runs nowhere" not in found.problems
+
+
 def test_two_holders_of_a_vip_are_a_problem() -> None:
     report = edited('<resource id="haproxy"', '<resource id="vip-public" resource_agent="ocf:heartbeat:IPaddr2"'
                     ' role="Started" active="true" managed="true"><node name="control-1"/></resource>'

@@ -10,7 +10,7 @@ import pytest
 from pacemaker import needs_pacemaker
 
 from vimha.cluster import rules, rules_fencing, rules_policy, traps
-from vimha.cluster.cib import Cib
+from vimha.cluster.cib import VIP_AGENTS, Cib
 from vimha.cluster.corosync_conf import parse
 from vimha.cluster.document import parse_cib
 from vimha.cluster.validate import validate_files
@@ -48,6 +48,18 @@ def cib_of(name: str, *changes: tuple[str, str]) -> Cib:
 def test_trap_is_found_and_nothing_else(cib: Path) -> None:
     found = {f"{each.code} {each.where}" for each in traps.check(cib_of(cib.stem), None)}
     assert sorted(found) == [entry for entry in expected(cib) if not entry.startswith("P")]
+
+
+def test_every_agent_of_a_vip_is_known_as_one() -> None:
+    for agent in VIP_AGENTS:
+        _, provider, kind = agent.split(":")
+        cib = cib_of(
+            "vip-unwatched",
+            ('provider="heartbeat" type="IPaddr2"', f'provider="{provider}" type="{kind}"'),
+            ('name="migration-threshold"', 'name="resource-stickiness"'),
+        )
+        found = {(each.code, each.where) for each in traps.check(cib, None)}
+        assert found >= {(rules.NO_CONNECTIVITY.code, "vip"), (rules.NO_THRESHOLD.code, "vip")}, agent
 
 
 @needs_pacemaker
