@@ -167,7 +167,7 @@ def test_no_announcement_outlives_the_holding(heard: Path) -> None:
 
 
 def test_start_and_stop_leave_it_nowhere_else(wire: None) -> None:
-    ip("one", "link", "add", "other", "type", "dummy")
+    ip("one", "link", "add", "other", "type", "bridge")
     ip("one", "link", "set", "other", "up")
     ip("one", "addr", "add", f"{VIP}/32", "dev", "other")
     vip = vip_on("one", nic="eth0", cidr_netmask="24")
