@@ -38,8 +38,7 @@ class Vip(Agent):
         "that they have for ocf:heartbeat:IPaddr2. The monitor sees whether the address is there and its interface "
         "enabled; whether anyone can reach it is for a watcher of ports (ocf:vimha:bond) to tell. Start and stop also "
         "remove the address from every other interface but loopback. Nobody is asked first whether he has the address: "
-        "the cluster has fenced the last holder. Ethernet, bonds and VLANs of it; on other interfaces nothing is "
-        "announced."
+        "the cluster has fenced the last holder. It is announced on Ethernet, and on bonds and VLANs of it, only."
     )
     parameters = (
         Parameter("ip", "the address", "IPv4 or IPv6 address, such as 192.0.2.10.", required=True, unique=True),
