@@ -120,6 +120,7 @@ def test_a_vip_by_our_own_agent_is_known_as_a_vip() -> None:
     cib = edited('provider="heartbeat" type="IPaddr2"', 'provider="vimha" type="vip"', "healthy.cib.xml")
     report = edited('id="vip-public" resource_agent="ocf:heartbeat:IPaddr2" role="Started" active="true"',
                     'id="vip-public" resource_agent="ocf:vimha:vip" role="Stopped" active="false"')  # fmt: skip
+    assert seen(edited("ocf:heartbeat:IPaddr2", "ocf:vimha:vip"), cib).healthy
     found = seen(report, cib)
     assert found.vips == {"vip-public": ("10.77.1.100", ())}
     assert found.problems[0] == "VIP 10.77.1.100 (vip-public) is held by no node"
