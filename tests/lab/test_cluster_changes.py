@@ -104,21 +104,6 @@ def test_a_changed_interval_moves_nothing(healthy: Lab) -> None:
     applied(healthy, plan_for(healthy))
 
 
-def test_a_vip_by_ipaddr2_goes_over_to_our_agent_where_it_is(healthy: Lab) -> None:
-    """A cluster of an earlier version: applying the site changes the agent's type; the VIP is back on its node."""
-    former = (b'provider="vimha" type="vip"', b'provider="heartbeat" type="IPaddr2"')
-    applied(healthy, plan_for(healthy, former))
-    holders = seen(healthy).vips
-    assert len(holders) == 1
-    plan = plan_for(healthy)
-    assert {(change.action, change.kind) for change in plan.changes} == {("change", "resource")}
-    assert applied(healthy, plan).settled_s < 10
-    assert seen(healthy).vips == holders
-    ((address, (holder,)),) = holders.values()
-    there = {node: f" {address}/" in healthy.runner(node)(["ip", "-o", "address"]).out for node in healthy.site.nodes}
-    assert there == {node: node == holder for node in healthy.site.nodes}
-
-
 def test_a_change_by_somebody_else_is_not_overwritten(healthy: Lab) -> None:
     plan = plan_for(healthy, slower(healthy))
     runner = healthy.runner(SECOND)
