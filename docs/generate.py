@@ -40,6 +40,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("services", "services.NAME", model.Service),
     ("database", "database", model.Database),
     ("messaging", "messaging", model.Messaging),
+    ("encryption", "encryption", model.Encryption),
     ("alarms", "alarms", model.Alarms),
     ("timings", "timings", model.Pinned),
 )

@@ -13,6 +13,7 @@ So start takes steps for `patience` seconds at most; if the member is under way 
 it succeeds, and each monitor takes the next step, degraded (190) until the member is synced.
 """
 
+from resource_agents.ocf import tls
 from resource_agents.ocf.agent import (
     CONFIGURED,
     DEGRADED,
@@ -93,6 +94,7 @@ class Galera(Agent):
                   "private, so it never reaches the CIB.", default="vimha-galera", unique=True),
         Parameter("patience", "seconds of a start", "How long start waits for the member to be synced before it "
                   "leaves the rest to the monitor.", default="5", kind="integer"),
+        *tls.PARAMETERS,
     )  # fmt: skip
     actions = (
         Action("start", 120),
@@ -188,6 +190,7 @@ class Galera(Agent):
             raise OcfError(INSTALLED, f"user {self.values['user']} does not exist on this node")
         if self.node not in self.members:
             raise OcfError(INSTALLED, f"parameter members does not name this node, {self.node}")
+        tls.check(self.system, self.values, self.values["user"])
         self.member.check()
 
     def _step(self) -> str:

@@ -4,6 +4,7 @@ Invariant: it holds no data and never begins a cluster; while no member is there
 again when that gives up, so that it is back whenever they are.
 """
 
+from resource_agents.ocf import tls
 from resource_agents.ocf.agent import (
     CONFIGURED,
     DEGRADED,
@@ -71,6 +72,7 @@ class Garbd(Agent):
         Parameter("attribute", "node attribute", "The members' parameter attribute.", default="vimha-galera"),
         Parameter("patience", "seconds of a start", "How long start waits for a first member before it leaves that "
                   "to the monitor.", default="2", kind="integer"),
+        *tls.PARAMETERS,
     )  # fmt: skip
     actions = (
         Action("start", 20),
@@ -153,6 +155,7 @@ class Garbd(Agent):
         self.need_binary(self.values["binary"])
         if self.values["user"] and not self.system.user_exists(self.values["user"]):
             raise OcfError(INSTALLED, f"user {self.values['user']} does not exist on this node")
+        tls.check(self.system, self.values, self.values["user"])
         user, folder = self.values["user"], self.values["workdir"]
         access = self.system.access(folder)
         if user and access and access[0] != user:

@@ -9,6 +9,7 @@ if that is still under way: while an action runs, Pacemaker starts nothing else,
 
 from resource_agents.amqp.handshake import check
 from resource_agents.amqp.served import freshen
+from resource_agents.ocf import tls
 from resource_agents.ocf.agent import (
     CONFIGURED,
     DEGRADED,
@@ -72,7 +73,8 @@ class RabbitMQ(Agent):
     parameters = (
         Parameter("binary", "rabbitmq-server", "Path of rabbitmq-server; its tools are beside it.",
                   default="/usr/lib/rabbitmq/bin/rabbitmq-server"),
-        Parameter("config_dir", "configuration folder", "With rabbitmq.conf, advanced.config and enabled_plugins.",
+        Parameter("config_dir", "configuration folder", "With rabbitmq.conf, advanced.config and enabled_plugins; with TLS, "
+                  "inter_node_tls.config too.",
                   default="/etc/vimha/rabbitmq"),
         Parameter("user", "system user", "Whom the broker runs as.", default="rabbitmq"),
         Parameter("data", "database folder", "Holds this node's database; the folder above it is Erlang's home.",
@@ -96,6 +98,7 @@ class RabbitMQ(Agent):
                   "rest to the monitor.", default="2", kind="integer"),
         Parameter("patience_for_peers", "seconds for peers", "After a loss of all brokers, how long those that have "
                   "a majority wait for an absent one that ran at the end.", default="20", kind="integer"),
+        *tls.PARAMETERS,
     )  # fmt: skip
     actions = (
         Action("start", 30),
@@ -289,8 +292,9 @@ class RabbitMQ(Agent):
 
     def _check(self) -> None:
         self.need_binary(self.values["binary"])
-        for file in ("rabbitmq.conf", "enabled_plugins"):
+        for file in ("rabbitmq.conf", "enabled_plugins", *(("inter_node_tls.config",) if self.values["key"] else ())):
             self.need_file(f"{self.values['config_dir']}/{file}", "configuration")
+        tls.check(self.system, self.values, self.values["user"], self.node)
         self._broker().check_host()
 
     def _broker(self) -> "Broker":

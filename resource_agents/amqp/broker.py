@@ -151,7 +151,7 @@ class Broker:
         """Run one of RabbitMQ's tools against rabbit@`node` (empty: this one) as the broker's user."""
         user = self._values["user"]
         path = f"{self._values['binary'].rpartition('/')[0]}/{tool}"
-        argv = [SETPRIV, "--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups",
+        argv = [SETPRIV, "--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--init-groups",
                 ENV, *self._environment({}), path, "-q", "-n", f"rabbit@{node or self.name}", *words]  # fmt: skip
         return self._system.run(argv, deadline.left())
 
@@ -161,6 +161,8 @@ class Broker:
 
     def _environment(self, changed: dict[str, str]) -> list[str]:
         values = self._values
+        tls = f"-proto_dist inet_tls -ssl_dist_optfile {values['config_dir']}/inter_node_tls.config"
+        tls = tls if values["key"] else ""
         dots = self._members[self.name].replace(".", ",")
         known = {
             "HOME": values["data"].rpartition("/")[0],
@@ -172,7 +174,8 @@ class Broker:
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{values['config_dir']}/enabled_plugins",
             "RABBITMQ_MNESIA_BASE": values["data"],
             "RABBITMQ_LOG_BASE": values["log_dir"],
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{CALM} -kernel inet_dist_use_interface {{{dots}}}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{CALM} -kernel inet_dist_use_interface {{{dots}}} {tls}",
+            "RABBITMQ_CTL_ERL_ARGS": tls,
             "ERL_EPMD_ADDRESS": self._members[self.name],
             "ERL_INETRC": f"{self._run}/inetrc",
             "ERL_CRASH_DUMP": f"{values['log_dir']}/erl_crash.dump",

@@ -18,7 +18,10 @@ from ocf_calls import Answer, Resource, wait_until
 
 from resource_agents.mysql.client import Connection
 from resource_agents.wsrep.status import Status, read
+from vimha.lab.bmc import tls
 from vimha.process import checked, run
+from vimha.render.clustered import group_tls
+from vimha.site.model import Encryption
 
 FAKE_ATTRD = """#!/usr/bin/python3 -IS
 # A fake of attrd_updater: node attributes in one file for all nodes, who are known by their host name.
@@ -65,6 +68,7 @@ wsrep_sst_method = rsync
 wsrep_provider_options = "gmcast.listen_addr=tcp://{address}:4567; gcache.size=16M; gcache.recover=yes; \
 pc.recovery=yes; gcs.vote_policy=1; {evs}"
 """
+TLS_FILES = {"certificate": "node.pem", "key": "node.key", "ca_file": "authority.pem"}
 ENTER = (
     'hostname "$1"; mount --bind "$2/attrd_updater" /usr/sbin/attrd_updater; '
     'mount --bind "$2/$1/run" /run/resource-agents; shift 2; exec "$@"'
@@ -91,6 +95,29 @@ class Node:
             config=str(self.config), datadir=str(self.datadir), socket=str(self.folder / "sock" / "s"),
             log=str(self.log), pid=str(self.folder / "pid" / "g.pid"), members=cluster.members,
         )  # fmt: skip
+
+    def configure(self, *, encrypted: bool) -> None:
+        """Write its option file, and tell the agent of the files for TLS in it."""
+        addresses = ",".join(word.partition("=")[2] for word in self.cluster.members.split())
+        files = Encryption(**{name: str(self.folder / file) for name, file in TLS_FILES.items()})
+        more = f"; {'; '.join(group_tls(files))}" if encrypted else ""
+        text = CONFIG.format(
+            address=self.address, name=self.name, addresses=addresses, tmpdir=self.folder / "tmp", evs=EVS + more
+        )
+        if encrypted:
+            text = text.replace("wsrep_sst_method = rsync", "wsrep_sst_method = mariabackup\nwsrep_sst_auth = mysql:")
+            text += f"ssl_cert = {files.certificate}\nssl_key = {files.key}\nssl_ca = {files.ca_file}\n[sst]\nencrypt = 4\n"
+        self.config.write_text(text)
+        for name, path in files.model_dump().items():
+            self.agent.parameters[name] = path if encrypted else ""
+
+    def certify(self, authority: tls.KeyPair) -> None:
+        """Give it a certificate of `authority`'s."""
+        made = tls.make_certificate(self.folder, authority, [self.address], self.name, member=True)
+        for name, source in zip(TLS_FILES.values(), (made.certificate, made.key, authority.certificate), strict=True):
+            shutil.copyfile(source, self.folder / name)
+        shutil.chown(self.folder / "node.key", "mysql")
+        (self.folder / "node.key").chmod(0o400)
 
     def start(self, **changed: str) -> Answer:
         return self.agent("start", timeout_ms=40000, **changed)
@@ -142,7 +169,7 @@ class Node:
 class Nodes:
     """`count` nodes, c1, c2 and so on, that can reach each other; with an arbiter, c9, if `arbiter`."""
 
-    def __init__(self, folder: Path, count: int, *, arbiter: bool = False) -> None:
+    def __init__(self, folder: Path, count: int, *, arbiter: bool = False, encrypted: bool = False) -> None:
         self.folder, self.prefix = folder, f"vg{os.getpid()}"
         self.store = folder / "attributes.json"
         addresses = {f"c{index}": f"10.77.9.{10 + index}" for index in range(1, count + 1)}
@@ -151,12 +178,11 @@ class Nodes:
         updater.write_text(FAKE_ATTRD.format(store=str(self.store)))
         updater.chmod(0o755)
         self.nodes = [Node(self, name, address) for name, address in addresses.items()]
+        authority = tls.make_ca(folder) if encrypted else None
         for node in self.nodes:
-            text = CONFIG.format(
-                address=node.address, name=node.name, addresses=",".join(addresses.values()),
-                tmpdir=node.folder / "tmp", evs=EVS,
-            )  # fmt: skip
-            node.config.write_text(text)
+            if authority:
+                node.certify(authority)
+            node.configure(encrypted=encrypted)
         self.arbiter = Node(self, "c9", "10.77.9.19") if arbiter else None
         if self.arbiter:
             self.arbiter.agent = Resource(
@@ -218,12 +244,12 @@ class Nodes:
 
 
 @contextmanager
-def galera_nodes(count: int, *, arbiter: bool = False) -> Iterator[Nodes]:
+def galera_nodes(count: int, *, arbiter: bool = False, encrypted: bool = False) -> Iterator[Nodes]:
     """The nodes, and afterwards nothing of them. In /var/tmp: mysql may not enter pytest's own folders."""
     Path("/run/resource-agents").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="vimha-galera-", dir="/var/tmp") as name:
         Path(name).chmod(0o755)
-        nodes = Nodes(Path(name), count, arbiter=arbiter)
+        nodes = Nodes(Path(name), count, arbiter=arbiter, encrypted=encrypted)
         try:
             nodes.begin()
             yield nodes

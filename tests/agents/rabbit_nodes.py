@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -11,7 +12,10 @@ from pathlib import Path
 
 from ocf_calls import Answer, Resource, processes, wait_until
 
+from vimha.lab.bmc import tls
 from vimha.process import checked, run
+from vimha.render.environment import fill
+from vimha.site.model import Encryption
 
 NETWORK = "10.99.7"
 NUMBERS = itertools.count(1)
@@ -37,8 +41,10 @@ def ip(*words: str) -> None:
 class Site:
     """A bridge in a namespace of its own, and `size` nodes n1 .. on it."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, *, encrypted: bool = False) -> None:
         self.folder = folder
+        self.authority = tls.make_ca(folder) if encrypted else None
+        """Who signs the nodes' certificates; None: they speak without TLS."""
         self.tag = f"vhr{os.getpid() % 100000}x{next(NUMBERS)}"
         (folder / "attrd").mkdir()
         ip("netns", "add", f"{self.tag}-br")
@@ -81,6 +87,21 @@ class Node:
             cookie=str(self.folder / "cookie"), amqp=f"{self.address}:5672", members=site.members,
             management_auth=str(self.folder / "auth"), CRM_meta_on_node=self.name, patience_for_peers="3",
         )  # fmt: skip
+        if site.authority:
+            self.certify(site.authority)
+
+    def certify(self, authority: tls.KeyPair, *, encrypted: bool = True) -> None:
+        """Give it a certificate of `authority`'s, to speak TLS with; without `encrypted`, take all that away."""
+        made = tls.make_certificate(self.folder, authority, [self.address], self.name, member=True)
+        shutil.chown(made.key, "root", "rabbitmq")
+        made.key.chmod(0o440)
+        shutil.copyfile(authority.certificate, self.folder / "authority.pem")
+        files = Encryption(
+            certificate=str(made.certificate), key=str(made.key), ca_file=str(self.folder / "authority.pem")
+        )
+        options = fill("rabbitmq/inter_node_tls.config.j2", made_by="Made for a test", tls=files)
+        (self.folder / "etc/inter_node_tls.config").write_bytes(options)
+        self.resource.parameters.update(files.model_dump() if encrypted else dict.fromkeys(files.model_dump(), ""))
 
     @property
     def home(self) -> Path:
@@ -126,6 +147,9 @@ class Node:
         """What one of RabbitMQ's tools prints."""
         env = {"HOME": str(self.home), "ERL_INETRC": str(self.folder / "run-vimha/test-rabbitmq.d/inetrc"),
                "PATH": os.environ["PATH"], "RABBITMQ_CONF_ENV_FILE": "/dev/null"}  # fmt: skip
+        if self.resource.parameters.get("key"):
+            options = self.folder / "etc/inter_node_tls.config"
+            env["RABBITMQ_CTL_ERL_ARGS"] = f"-proto_dist inet_tls -ssl_dist_optfile {options}"
         argv = ["ip", "netns", "exec", self.space, "setpriv", "--reuid", "rabbitmq", "--regid", "rabbitmq",
                 "--clear-groups", f"/usr/lib/rabbitmq/bin/{tool}", "-q", "-n",
                 f"rabbit@{self.name}", *words]  # fmt: skip
@@ -197,11 +221,11 @@ class Node:
 
 
 @contextmanager
-def site_of(size: int) -> Iterator[Site]:
+def site_of(size: int, *, encrypted: bool = False) -> Iterator[Site]:
     """A site in a folder that the broker's user may enter (pytest closes its own to others, again and again)."""
     with tempfile.TemporaryDirectory(prefix="vimha-rabbit-") as name:
         Path(name).chmod(0o755)
-        site = Site(Path(name), size)
+        site = Site(Path(name), size, encrypted=encrypted)
         try:
             yield site
         finally:

@@ -286,7 +286,12 @@ class Lab:
         if self.site.alarms and self.site.alarms.certificate:
             private[self.site.alarms.certificate] = self._alarm_certificate(authority)
             public[self.site.alarms.ca_file] = authority.certificate.read_bytes()
-        furniture = nodes.Furniture(self.name, self.site, rendered, private, nodes.seed(timings), public)
+        pairs: dict[str, tls.KeyPair] = {}
+        if self.site.encryption:
+            (self.folder / "members").mkdir()
+            public[self.site.encryption.ca_file] = authority.certificate.read_bytes()
+            pairs = {node: self._member_certificate(authority, node) for node in self.site.nodes}
+        furniture = nodes.Furniture(self.name, self.site, rendered, private, nodes.seed(timings), public, pairs)
 
         def make(node: str) -> None:
             nodes.furnish(self.machines.insert_disk(node, (toolkit, *layers)), node, furniture)
@@ -301,6 +306,11 @@ class Lab:
         names = [*(self.site.address_of(node) for node in self.site.nodes), str(vip.address)]
         made = tls.make_certificate(self.folder, authority, names, "alarms")
         return made.certificate.read_bytes() + made.key.read_bytes()
+
+    def _member_certificate(self, authority: tls.KeyPair, node: str) -> tls.KeyPair:
+        """What `node`'s members of clustered services show their peers, and their clients, who connect to the VIPs."""
+        names = [self.site.address_of(node), *(str(vip.address) for vip in self.site.vips.values())]
+        return tls.make_certificate(self.folder / "members", authority, names, node, member=True)
 
     def _record(self, *, ready: bool, ephemeral: bool) -> None:
         owner = {"pid": os.getpid(), "start": start_time(os.getpid())} if ephemeral else None

@@ -13,8 +13,10 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from vimha.files import write_atomic
+from vimha.lab.bmc.tls import KeyPair
 from vimha.lab.cabling import CLIENT, Cabling
 from vimha.process import checked, run
+from vimha.render.clustered import ARBITRATOR_USER, BROKER_USER, DATABASE_USER
 from vimha.render.model import Rendered
 from vimha.render.render import write_node
 from vimha.render.units import SYSUSERS
@@ -70,7 +72,7 @@ def hosts(site: Site) -> str:
 @dataclass(frozen=True)
 class Furniture:
     """What goes onto the disks of a lab's nodes. `secrets`: path on every node -> content, written with mode 0600;
-    `public`: the same, for all to read.
+    `public`: the same, for all to read. `pairs`: each node's certificate and key, where the site has encryption.
     """
 
     lab: str
@@ -79,6 +81,7 @@ class Furniture:
     secrets: dict[str, bytes]
     cib: bytes
     public: dict[str, bytes] = field(default_factory=dict)
+    pairs: dict[str, KeyPair] = field(default_factory=dict)
 
 
 def furnish(root: Path, node: str, furniture: Furniture) -> None:
@@ -98,8 +101,14 @@ def furnish(root: Path, node: str, furniture: Furniture) -> None:
     if furniture.site.fencing.agent is FenceAgent.REDFISH and furniture.site.fencing.ca_file:
         with (root / TRUSTED.lstrip("/")).open("ab") as file:
             file.write(furniture.secrets[furniture.site.fencing.ca_file])
-    if furniture.site.alarms:
+    if furniture.site.alarms or furniture.site.encryption:
         checked(run(["chroot", str(root), "systemd-sysusers", str(SYSUSERS)]))
+    if files := furniture.site.encryption:
+        pair = furniture.pairs[node]
+        write_atomic(root / files.certificate.lstrip("/"), pair.certificate.read_bytes(), 0o644)
+        write_atomic(root / files.key.lstrip("/"), pair.key.read_bytes(), 0o440)
+        user = DATABASE_USER if node in furniture.site.full_nodes() else ARBITRATOR_USER
+        checked(run(["chroot", str(root), "chown", f"{user}:{BROKER_USER}", files.key]))
     place = root / CIB.lstrip("/")
     write_atomic(place, furniture.cib, 0o600)
     owner = place.parent.stat()

@@ -15,7 +15,7 @@ from vimha.render.environment import fill
 from vimha.render.fronts import ENDPOINT_PORT
 from vimha.render.model import Artefact
 from vimha.render.operations import by_node, ops
-from vimha.site.model import Database, Messaging, Site
+from vimha.site.model import Database, Encryption, Messaging, Site
 from vimha.timing.model import Timings, Wsrep
 
 GALERA_CONFIG = "/etc/vimha/galera.cnf"
@@ -23,6 +23,7 @@ SOCKET = "/run/mysqld/mysqld.sock"
 DATABASE, MESSAGING, ARBITRATOR = "database", "messaging", "arbitrator"
 ON_ARBITERS = frozenset({f"{MESSAGING}-clone", f"{ARBITRATOR}-clone"})
 """What runs on an arbiter besides fence devices: votes."""
+DATABASE_USER = "mysql"
 BROKER_FOLDER, BROKER_USER = "/etc/vimha/rabbitmq", "rabbitmq"
 DEFINITIONS, MONITOR = f"{BROKER_FOLDER}/definitions.json", "vimha"
 COOKIE = "/etc/vimha/erlang.cookie"
@@ -34,6 +35,10 @@ DEEP_INTERVAL_MS, DEEP_TIMEOUT_MS = 10_000, 10_000
 VOTES = "gcs.vote_policy=1"
 """Where members disagree whether a write could be applied, those that could go on. By default the majority decides:
 with two of three disks full it took the writer out, which had acknowledged the row, and the row was lost (measured)."""
+TOOLS_CONFIG = "/etc/rabbitmq/rabbitmq-env.conf"
+"""What RabbitMQ's tools read when an operator calls them."""
+ARBITRATOR_USER = "vimha-garbd"
+"""Whom garbd runs as where it has a key to read, instead of Debian's `nobody` (vimha/render/units.py)."""
 GROUP_PORT = 4567
 """Galera's group communication (gmcast.listen_addr's default)."""
 
@@ -82,6 +87,7 @@ def _galera(site: Site, database: Database, timings: Timings) -> Primitive:
         "socket": SOCKET,
         "patience": PATIENCE_S,
         "members": _named(addresses(site)),
+        **_tls(site),
     }
     return Primitive(DATABASE, "ocf:vimha:galera", params, ops(timings.database))
 
@@ -93,6 +99,7 @@ def _rabbitmq(site: Site, messaging: Messaging, timings: Timings) -> Primitive:
         "cookie": COOKIE,
         "patience": PATIENCE_S,
         "members": _named(brokers(site)),
+        **_tls(site),
     }
     own = {node: {"amqp": f"{address}:{messaging.port}"} for node, address in brokers(site).items()}
     common, others = by_node(own)
@@ -120,10 +127,17 @@ def _garbd(site: Site, timings: Timings) -> Primitive:
     params = {
         "address": f"gcomm://{','.join(addresses(site).values())}",
         "group": site.site,
-        "options": "; ".join((VOTES, *_group_timing(timings.wsrep))),
+        "options": "; ".join((VOTES, *_group_timing(timings.wsrep), *group_tls(site.encryption))),
         "patience": PATIENCE_S,
+        **_tls(site),
+        **({"user": ARBITRATOR_USER} if site.encryption else {}),
     }
     return Primitive(ARBITRATOR, "ocf:vimha:garbd", params, ops(timings.database))
+
+
+def _tls(site: Site) -> dict[str, str]:
+    """The agents' parameters for the files that TLS needs (resource_agents/ocf/tls.py)."""
+    return site.encryption.model_dump() if site.encryption else {}
 
 
 def _named(members: dict[str, str]) -> str:
@@ -141,8 +155,9 @@ def _galera_config(site: Site, database: Database, node: str, timings: Timings, 
     members = addresses(site)
     content = fill(
         "galera/galera.cnf.j2", made_by=made_by, extra=database.config, datadir=database.datadir, socket=SOCKET,
-        name=node, address=members[node], port=database.port, cluster=site.site, members=members.values(),
-        options=provider_options(timings.wsrep, members[node], database.gcache),
+        user=DATABASE_USER, name=node, address=members[node], port=database.port, cluster=site.site, members=members.values(),
+        options=(*provider_options(timings.wsrep, members[node], database.gcache), *group_tls(site.encryption)),
+        tls=site.encryption,
     )  # fmt: skip
     return Artefact(GALERA_CONFIG, content, 0o644, "the database's member")
 
@@ -165,6 +180,17 @@ def _broker_files(site: Site, messaging: Messaging, node: str, key: bytes, made_
         Artefact(DEFINITIONS, definitions, 0o644, "the default queue type, and who may look"),
         Artefact(f"{BROKER_FOLDER}/management.auth", f"{MONITOR}:{password.decode()}".encode(), 0o600, "the same's"),
         Artefact(f"{BROKER_FOLDER}/enabled_plugins", plugins, 0o644, "the broker's plug-ins"),
+        *(_broker_tls(site.encryption, made_by) if site.encryption else ()),
+    )
+
+
+def _broker_tls(files: Encryption, made_by: str) -> tuple[Artefact, ...]:
+    path = f"{BROKER_FOLDER}/inter_node_tls.config"
+    options = fill("rabbitmq/inter_node_tls.config.j2", made_by=made_by, tls=files)
+    tools = fill("rabbitmq/rabbitmq-env.conf.j2", made_by=made_by, options=path)
+    return (
+        Artefact(path, options, 0o644, "TLS between the brokers"),
+        Artefact(TOOLS_CONFIG, tools, 0o644, "the same for RabbitMQ's tools"),
     )
 
 
@@ -179,6 +205,18 @@ def provider_options(wsrep: Wsrep, address: str, gcache_mb: int) -> tuple[str, .
         "pc.recovery=yes",
         VOTES,
         *_group_timing(wsrep),
+    )
+
+
+def group_tls(files: Encryption | None) -> tuple[str, ...]:
+    """Group communication and incremental transfers over TLS, and only so: Galera has each side show a certificate."""
+    if files is None:
+        return ()
+    return (
+        "socket.ssl=yes",
+        f"socket.ssl_cert={files.certificate}",
+        f"socket.ssl_key={files.key}",
+        f"socket.ssl_ca={files.ca_file}",
     )
 
 

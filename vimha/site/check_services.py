@@ -126,4 +126,11 @@ def ids(site: Site) -> Iterator[Hit]:
         holders |= dict.fromkeys(made, f"service `{name}`")
 
 
-CHECKS = (declared, references, vips, ports, policies, ids)
+def encryption(site: Site) -> Iterator[Hit]:
+    """There is something to encrypt."""
+    if site.encryption and not site.stateful:
+        message = "`encryption` without `database` or `messaging`"
+        yield Hit(rules.IDLE_ENCRYPTION, ("encryption",), message, about=(("database",), ("messaging",)))
+
+
+CHECKS = (declared, references, vips, ports, policies, ids, encryption)

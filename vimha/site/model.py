@@ -224,6 +224,19 @@ class Messaging(Model):
     """Where each broker keeps its queues."""
 
 
+class Encryption(Model):
+    """TLS between the members of the clustered services, which show each other a certificate of one authority; their
+    clients may use it too. Off unless it is declared. The files are yours to provide, on every node that has a member.
+    """
+
+    certificate: FilePath = "/etc/vimha/tls/node.pem"
+    """The node's own certificate in PEM, for its name and addresses."""
+    key: FilePath = "/etc/vimha/tls/node.key"
+    """Its private key, for the daemons' users to read, and for nobody else."""
+    ca_file: FilePath = "/etc/vimha/tls/ca.pem"
+    """The authority that signed the certificates of all members."""
+
+
 class Alarms(Model):
     """The alarm service (B1, B2) keeps and delivers what happens to the control plane, over HTTP on a VIP. Its store is
     the site's database, or, without one, a file on the node where it runs.
@@ -303,6 +316,8 @@ class Site(Model):
     """The database cluster; null: none of vimha's."""
     messaging: Messaging | None = None
     """The message queue's cluster; null: none of vimha's."""
+    encryption: Encryption | None = None
+    """TLS for the clustered services; null: their traffic is not encrypted."""
     alarms: Alarms | None = None
     """The alarm service; null: none."""
     timings: Pinned = Pinned()

@@ -2,8 +2,7 @@
 
 Invariant: codes are stable and never reused. S00x are about the file's shape, S01x nodes and votes, S02x addresses,
 S03x planes, ports and bonds, S04x power fencing, S05x VIPs and services, S06x N+M redundancy and the rest, S068
-and on the alarm service. What only
-the timings can tell is in vimha/timing/rules.py.
+to S070 the alarm service, S071 and on encryption. What only the timings can tell is in vimha/timing/rules.py.
 """
 
 from vimha.findings import Rule, Severity
@@ -340,6 +339,12 @@ PLAIN_ALARMS = Rule(
     "Put a certificate with its key on every full node, and name it by `certificate`.",
 )  # fmt: skip
 
+IDLE_ENCRYPTION = Rule(
+    "S071", _WARNING, "encryption of nothing",
+    "`encryption` is about the traffic of clustered services, and the site has none: nothing becomes secret by it.",
+    "Remove `encryption`, or declare `database` or `messaging`.",
+)  # fmt: skip
+
 RULES = (
     SYNTAX, NOT_PLAIN, DUPLICATE_KEY, UNKNOWN_KEY, MISSING_KEY, WRONG_TYPE, BAD_VALUE, DURATION, SHORT_AND_LONG,
     ONE_NODE, TWO_NODES, EVEN_VOTES, ARBITERS, FENCING_DELAY, USELESS_DELAY, ONE_RACK, SOME_RACKS, SMALL_LARGE, ZERO,
@@ -348,6 +353,6 @@ RULES = (
     NO_BMC, BMC_IN_PLANE, UNCHECKED_BMC,
     NO_PLANE, NO_VIP, NOTHING, IDLE_VIP, PORT_CLASH, BACKEND_PORT, STANDBY_LARGE, ONE_VIP_LARGE, ID_CLASH,
     TOO_MANY, MORE, TOO_FEW, ONE_ACTIVE, ONE_MEMBER, EVEN_MEMBERS, SPARE_MEMBERS, SMALL_VIPS, FEW_VIPS,
-    LOST_ALARMS, SPLIT_ALARMS, PLAIN_ALARMS,
+    LOST_ALARMS, SPLIT_ALARMS, PLAIN_ALARMS, IDLE_ENCRYPTION,
 )  # fmt: skip
 """All of them, by code."""

@@ -1,4 +1,4 @@
-"""Certificates of the lab's BMCs and of its alarm service, made by openssl.
+"""Certificates of the lab's BMCs, its alarm service and its nodes, made by openssl.
 
 Invariant: private keys have mode 0600 from their first byte; the authority is the lab's own and signs nothing else.
 """
@@ -36,15 +36,20 @@ def make_ca(folder: Path) -> KeyPair:
     return pair
 
 
-def make_certificate(folder: Path, ca: KeyPair, addresses: Iterable[str], name: str = "bmc") -> KeyPair:
-    """One server certificate for all `addresses`, signed by `ca`, in `folder`: NAME.pem, NAME.key."""
+def make_certificate(
+    folder: Path, ca: KeyPair, addresses: Iterable[str], name: str = "bmc", *, member: bool = False
+) -> KeyPair:
+    """One server certificate for all `addresses`, signed by `ca`, in `folder`: NAME.pem, NAME.key. A `member` of a
+    cluster is its peers' client too, and is called NAME.
+    """
     pair = KeyPair(folder / f"{name}.pem", folder / f"{name}.key")
     request = folder / f"{name}.csr"
     write_atomic(pair.key, "", 0o600)
-    names = ",".join(f"IP:{address}" for address in addresses)
+    names = ",".join([*(f"IP:{address}" for address in addresses), *([f"DNS:{name}"] if member else [])])
+    usage = "serverAuth,clientAuth" if member else "serverAuth"
     _openssl(
         ["req", *_CURVE, "-keyout", str(pair.key), "-out", str(request), "-subj", f"/O=vimha lab/CN=vimha lab {name}"],
-        ["-addext", f"subjectAltName={names}", "-addext", "extendedKeyUsage=serverAuth"],
+        ["-addext", f"subjectAltName={names}", "-addext", f"extendedKeyUsage={usage}"],
     )
     _openssl(
         ["x509", "-req", "-in", str(request), "-CA", str(ca.certificate), "-CAkey", str(ca.key), "-CAcreateserial"],
