@@ -187,6 +187,8 @@ CASES: list[tuple[str, str, list[tuple[str, int]]]] = [
     ("the VIPs of small in other words", BASE + "vip_policy: {active: 1, spare: 2}\n", []),
     ("an alarm service and a database", BASE + "database: {}\nalarms: {}\n", []),
     ("an alarm service alone", BASE + "services: {}\nalarms: {}\n", [("S068", 12)]),
+    ("encryption of nothing", BASE + "encryption: {}\n", [("S071", 11)]),
+    ("encryption of messages", BASE + "messaging: {}\nencryption: {}\n", []),
     ("an alarm service on each node, alone", BASE + "alarms:\n  policy: all-active\n", [("S069", 12)]),
     ("an alarm service in large, alone", swap(TWO_VIPS) + LARGE + SERVICES + "alarms: {}\n", [("S069", 14)]),
     ("an only alarm service in large", swap(TWO_VIPS) + LARGE + SERVICES + "database: {}\n"
