@@ -54,9 +54,11 @@ STALL_S = 30.0
 FORM_S = 10.0
 """How long members may take to find a primary component or to re-form one (measured: 1.2 s), before they elect."""
 UNREACHED = (
-    "if this lasts, are ports 4567 and 4444 open between the members, and wsrep_cluster_name the same, or has another "
-    "site their addresses?"
+    "if this lasts, are ports 4567 and 4444 open between the members, and wsrep_cluster_name and TLS the same, or has "
+    "another site their addresses?"
 )
+GROUP_PORT = 4567
+"""gmcast.listen_addr's default port."""
 OUTAGE_S = 2.0
 """How long a member may be without quorum before it is failed: Galera heals a short loss of the network in 1.3 s."""
 ATTEMPTS = 3
@@ -253,6 +255,7 @@ class Galera(Agent):
             if idle > FORM_S and word:
                 if not (primary := self.council.primary(word)):
                     return self._form_anew(word)
+                tls.meet(self.values, primary, self.members[primary], GROUP_PORT)
                 told = f"{told}; {primary} is in it: {UNREACHED}"
         if idle > STALL_S:
             raise self.member.complaint(f"no progress for {idle:.0f} s: {told}")

@@ -73,9 +73,8 @@ class RabbitMQ(Agent):
     parameters = (
         Parameter("binary", "rabbitmq-server", "Path of rabbitmq-server; its tools are beside it.",
                   default="/usr/lib/rabbitmq/bin/rabbitmq-server"),
-        Parameter("config_dir", "configuration folder", "With rabbitmq.conf, advanced.config and enabled_plugins; with TLS, "
-                  "inter_node_tls.config too.",
-                  default="/etc/vimha/rabbitmq"),
+        Parameter("config_dir", "configuration folder", "With rabbitmq.conf, advanced.config and enabled_plugins; with "
+                  "TLS, inter_node_tls.config too.", default="/etc/vimha/rabbitmq"),
         Parameter("user", "system user", "Whom the broker runs as.", default="rabbitmq"),
         Parameter("data", "database folder", "Holds this node's database; the folder above it is Erlang's home.",
                   default="/var/lib/rabbitmq/mnesia", unique=True),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from resource_agents.amqp.database import Database
 from resource_agents.amqp.sockets import DISTRIBUTION
+from resource_agents.ocf import tls
 from resource_agents.ocf.agent import GENERIC, INSTALLED, Deadline, OcfError
 from resource_agents.ocf.http import connect
 from resource_agents.ocf.process import Daemon
@@ -105,6 +106,10 @@ class Broker:
                 "(ss -ltnp names it; a broker of the distribution's own: systemctl disable --now rabbitmq-server)",
             )
 
+    def meet(self, peer: str) -> None:
+        """OcfError when it and `peer` do not trust each other's certificates; RabbitMQ would try for five minutes."""
+        tls.meet(self._values, peer, self._members[peer], DISTRIBUTION, peer)
+
     def prepare(self) -> None:
         """What the VM needs of this node, and the tools to reach a peer even before there is one: the site's cookie
         (Debian's package has left one of its own) and the members' addresses.
@@ -161,8 +166,8 @@ class Broker:
 
     def _environment(self, changed: dict[str, str]) -> list[str]:
         values = self._values
-        tls = f"-proto_dist inet_tls -ssl_dist_optfile {values['config_dir']}/inter_node_tls.config"
-        tls = tls if values["key"] else ""
+        over_tls = f"-proto_dist inet_tls -ssl_dist_optfile {values['config_dir']}/inter_node_tls.config"
+        distribution = over_tls if values["key"] else ""
         dots = self._members[self.name].replace(".", ",")
         known = {
             "HOME": values["data"].rpartition("/")[0],
@@ -174,8 +179,8 @@ class Broker:
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{values['config_dir']}/enabled_plugins",
             "RABBITMQ_MNESIA_BASE": values["data"],
             "RABBITMQ_LOG_BASE": values["log_dir"],
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{CALM} -kernel inet_dist_use_interface {{{dots}}} {tls}",
-            "RABBITMQ_CTL_ERL_ARGS": tls,
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{CALM} -kernel inet_dist_use_interface {{{dots}}} {distribution}",
+            "RABBITMQ_CTL_ERL_ARGS": distribution,
             "ERL_EPMD_ADDRESS": self._members[self.name],
             "ERL_INETRC": f"{self._run}/inetrc",
             "ERL_CRASH_DUMP": f"{values['log_dir']}/erl_crash.dump",

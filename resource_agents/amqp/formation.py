@@ -195,6 +195,7 @@ class Formation:
         """Become a member beside `peer` while nobody is served, then serve; OcfError when RabbitMQ made a cluster of
         its own. The VM is not stopped in between if that can be: were `peer` the only other member, it would pause.
         """
+        self._broker.meet(peer)
         database = self._broker.database
         blank = database.blank()
         if blank:

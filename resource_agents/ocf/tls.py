@@ -8,7 +8,7 @@ reads what the daemon can read, and finds what the daemon's own OpenSSL would fi
 import os
 import pwd
 
-from resource_agents.ocf.agent import CONFIGURED, INSTALLED, OcfError, Parameter
+from resource_agents.ocf.agent import CONFIGURED, GENERIC, INSTALLED, OcfError, Parameter
 from resource_agents.ocf.system import System
 
 TYPE_CHECKING = False
@@ -22,6 +22,9 @@ PARAMETERS = (
     Parameter("key", "its private key", "In PEM, readable by the daemon's user and by nobody else who is not root."),
     Parameter("ca_file", "authority", "The certificate of the authority that signed those of all members, in PEM."),
 )  # fmt: skip
+MEET_S = 0.5
+"""The longest wait for a peer's connection, and for each of its words: its machine is near, and it may be silent."""
+ONE_AUTHORITY = "give all members certificates of one authority"
 ROUNDS = 3
 """So often each side takes its turn until both are content (TLS 1.3: the server judges the client last, RFC 8446)."""
 
@@ -38,14 +41,47 @@ def check(system: System, values: "Mapping[str, str]", user: str, name: str = ""
     for path in paths.values():
         if system.access(path) is None:
             raise OcfError(INSTALLED, f"{path} does not exist on this node: TLS needs {', '.join(paths.values())}")
-    owner, mode = system.access(paths["key"]) or ("", 0)
+    _, mode = system.access(paths["key"]) or ("", 0)
     if mode & 0o007:
         raise OcfError(
             INSTALLED, f"key {paths['key']} has mode {mode:04o}, so that everybody can read it: chmod o= {paths['key']}"
         )
-    files = [system.root + path for path in paths.values()]
-    if said := as_user(user, lambda: refusal(*files, name)):
+    certificate, key, ca_file = (system.root + path for path in paths.values())
+    if said := as_user(user, lambda: refusal(certificate, key, ca_file, name)):
         raise OcfError(INSTALLED, said)
+
+
+def meet(values: "Mapping[str, str]", who: str, address: str, port: int, name: str = "") -> None:
+    """OcfError when the member `who`, who listens at `address`:`port`, and this node do not trust each other: INSTALLED
+    when one's certificate is not the other's authority's, GENERIC when it speaks no TLS (yet). Nothing is said of one
+    that does not answer, nor without TLS here. `name` is what its certificate must be for.
+    """
+    if not values["key"]:
+        return
+    import socket
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = bool(name)
+    try:
+        context.load_verify_locations(values["ca_file"])
+        context.load_cert_chain(values["certificate"], values["key"])
+        with (
+            socket.create_connection((address, port), MEET_S) as plain,
+            context.wrap_socket(plain, server_hostname=name or None) as talk,
+        ):
+            talk.recv(1)  # with TLS 1.3 a refusal of ours comes after the handshake
+    except ssl.SSLCertVerificationError as error:
+        said = f"its certificate is not of {values['ca_file']}: {error.verify_message.rstrip('.')}"
+        raise OcfError(INSTALLED, f"TLS with {who}: {said}; {ONE_AUTHORITY}") from error
+    except ssl.SSLError as error:
+        if "ALERT" in (error.reason or ""):
+            said = f"it refuses {values['certificate']}: {error.reason}"
+            raise OcfError(INSTALLED, f"TLS with {who}: {said}; {ONE_AUTHORITY}") from error
+        said = f"it speaks none at {address}:{port}; `encryption` is for all members at once, or for none"
+        raise OcfError(GENERIC, f"TLS with {who}: {said}") from error
+    except OSError:
+        return
 
 
 def refusal(certificate: str, key: str, ca_file: str, name: str) -> str:
@@ -59,9 +95,9 @@ def refusal(certificate: str, key: str, ca_file: str, name: str) -> str:
             user = pwd.getpwuid(os.geteuid()).pw_name
             return f"{path} cannot be read by {user} ({error.strerror}): give it to {user}, or to its group"
     try:
-        sides = [ssl.SSLContext(kind) for kind in (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER)]
-        for side in sides:
-            side.check_hostname = side is sides[0] and bool(name)
+        client, server = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        client.check_hostname = bool(name)
+        for side in (client, server):
             side.verify_mode = ssl.CERT_REQUIRED
             side.load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError as error:
@@ -69,9 +105,9 @@ def refusal(certificate: str, key: str, ca_file: str, name: str) -> str:
             return f"key {key} does not belong to certificate {certificate}: put the pair there that was made together"
         return f"{certificate} with {key} is no certificate with its unencrypted key, in PEM: {error.reason or error}"
     try:
-        for side in sides:
+        for side in (client, server):
             side.load_verify_locations(ca_file)
-        _shake_hands(*sides, name)
+        _shake_hands(client, server, name)
     except ssl.SSLCertVerificationError as error:
         return (
             f"{error.verify_message.rstrip('.')}: certificate {certificate} by authority {ca_file}; put one there that "
@@ -118,7 +154,7 @@ def as_user(user: str, work: "Callable[[], str]") -> str:
             os.write(writer, said.encode())
             os._exit(0)
     os.close(writer)
-    with open(reader, "rb") as pipe:
+    with os.fdopen(reader, "rb") as pipe:
         said = pipe.read().decode(errors="replace")
     os.waitpid(pid, 0)
     return said

@@ -99,24 +99,29 @@ class Node:
     def configure(self, *, encrypted: bool) -> None:
         """Write its option file, and tell the agent of the files for TLS in it."""
         addresses = ",".join(word.partition("=")[2] for word in self.cluster.members.split())
-        files = Encryption(**{name: str(self.folder / file) for name, file in TLS_FILES.items()})
+        files = self.files
         more = f"; {'; '.join(group_tls(files))}" if encrypted else ""
         text = CONFIG.format(
             address=self.address, name=self.name, addresses=addresses, tmpdir=self.folder / "tmp", evs=EVS + more
         )
         if encrypted:
             text = text.replace("wsrep_sst_method = rsync", "wsrep_sst_method = mariabackup\nwsrep_sst_auth = mysql:")
-            text += f"ssl_cert = {files.certificate}\nssl_key = {files.key}\nssl_ca = {files.ca_file}\n[sst]\nencrypt = 4\n"
+            text += f"ssl_cert = {files.certificate}\nssl_key = {files.key}\nssl_ca = {files.ca_file}\n"
+            text += "[sst]\nencrypt = 4\n"
         self.config.write_text(text)
-        for name, path in files.model_dump().items():
-            self.agent.parameters[name] = path if encrypted else ""
+        self.agent.parameters.update(files.model_dump() if encrypted else dict.fromkeys(files.model_dump(), ""))
 
-    def certify(self, authority: tls.KeyPair) -> None:
-        """Give it a certificate of `authority`'s."""
+    @property
+    def files(self) -> Encryption:
+        """Where its files for TLS are."""
+        return Encryption(**{name: str(self.folder / file) for name, file in TLS_FILES.items()})
+
+    def certify(self, authority: tls.KeyPair, user: str = "mysql") -> None:
+        """Give it a certificate of `authority`'s, and `user` the key."""
         made = tls.make_certificate(self.folder, authority, [self.address], self.name, member=True)
         for name, source in zip(TLS_FILES.values(), (made.certificate, made.key, authority.certificate), strict=True):
             shutil.copyfile(source, self.folder / name)
-        shutil.chown(self.folder / "node.key", "mysql")
+        shutil.chown(self.folder / "node.key", user)
         (self.folder / "node.key").chmod(0o400)
 
     def start(self, **changed: str) -> Answer:
@@ -178,10 +183,10 @@ class Nodes:
         updater.write_text(FAKE_ATTRD.format(store=str(self.store)))
         updater.chmod(0o755)
         self.nodes = [Node(self, name, address) for name, address in addresses.items()]
-        authority = tls.make_ca(folder) if encrypted else None
+        self.authority = tls.make_ca(folder) if encrypted else None
         for node in self.nodes:
-            if authority:
-                node.certify(authority)
+            if self.authority:
+                node.certify(self.authority)
             node.configure(encrypted=encrypted)
         self.arbiter = Node(self, "c9", "10.77.9.19") if arbiter else None
         if self.arbiter:
@@ -190,6 +195,10 @@ class Nodes:
                 group="vimha-test", options=EVS, workdir=str(self.arbiter.folder / "work"),
                 log=str(self.arbiter.folder / "garbd" / "log"), pid=str(self.arbiter.folder / "pid" / "a.pid"),
             )  # fmt: skip
+        if self.arbiter and self.authority:
+            self.arbiter.certify(self.authority, "nobody")
+            more = {"options": "; ".join((EVS, *group_tls(self.arbiter.files))), **self.arbiter.files.model_dump()}
+            self.arbiter.agent.parameters.update(more)
 
     @property
     def machines(self) -> list[Node]:

@@ -53,6 +53,10 @@ class Site:
         self.members = " ".join(f"n{number}={NETWORK}.1{number}" for number in range(1, size + 1))
         self.nodes = [Node(self, number) for number in range(1, size + 1)]
 
+    def plug(self, node: "Node", *, up: bool) -> None:
+        """Pull the node's cable, or put it back."""
+        ip("-n", f"{self.tag}-br", "link", "set", f"p{node.name[1:]}", "up" if up else "down")
+
     def close(self) -> None:
         for node in self.nodes:
             node.close()
@@ -165,6 +169,14 @@ class Node:
         import re
 
         return set(re.findall(r"rabbit@(n\d)", self.tool("eval", "rabbit_mnesia:cluster_nodes(running).")))
+
+    def linked(self, peer: "Node") -> bool:
+        """Whether there is a connection of Erlang's distribution between this node and `peer`."""
+        import re
+
+        told = checked(run(["ip", "netns", "exec", self.space, "ss", "-tn"], timeout_s=10)).out
+        far = re.escape(peer.address)
+        return bool(re.search(rf":25672 +{far}:|{far}:25672", told))
 
     def declare(self, queue: str) -> None:
         """Make a quorum queue of the default size."""

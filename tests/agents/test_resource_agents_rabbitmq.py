@@ -219,19 +219,13 @@ def test_a_node_that_the_site_dropped_is_forgotten(site: Site) -> None:
 def test_a_peers_silent_death_is_told_by_the_alert(site: Site) -> None:
     """Its port goes down, no RST comes: the distribution's connection ends when the alert says so."""
     first, dead = site.nodes[0], site.nodes[2]
-    bridge = f"{site.tag}-br"
-
-    def linked() -> bool:
-        told = subprocess.check_output(["ip", "netns", "exec", first.space, "ss", "-tn"], text=True)
-        return bool(re.search(rf":25672 +{re.escape(dead.address)}:|{re.escape(dead.address)}:25672", told))
-
-    assert linked()
-    subprocess.run(["ip", "-n", bridge, "link", "set", "p3", "down"], check=True)
+    assert first.linked(dead)
+    site.plug(dead, up=False)
     event = {"CRM_alert_kind": "node", "CRM_alert_desc": "lost", "CRM_alert_node": "n3"}
     for survivor in site.nodes[:2]:
         survivor.alert(event)
     wait_until(lambda: first.running() == {"n1", "n2"}, 10)
-    subprocess.run(["ip", "-n", bridge, "link", "set", "p3", "up"], check=True)
+    site.plug(dead, up=True)
     dead("stop")
     dead("start")
     dead.up()

@@ -1,13 +1,20 @@
-"""TLS files as an agent looks at them before it starts a daemon: which will do, and what is said of those that will not."""
+"""TLS files as an agent looks at them before it starts a daemon: which will do, and what is said of the others."""
 
+import grp
 import os
+import socket
+import ssl
 import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from resource_agents.ocf import tls
-from resource_agents.ocf.agent import CONFIGURED, INSTALLED, OcfError
+from resource_agents.ocf.agent import CONFIGURED, GENERIC, INSTALLED, OcfError
 from resource_agents.ocf.system import System
 from vimha.lab.bmc.tls import KeyPair, make_ca, make_certificate
 
@@ -16,9 +23,15 @@ NOBODY = "nobody" if os.geteuid() == 0 else ""
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of two authorities: ca.pem and other/ca.pem, and what they have signed."""
-    folder = tmp_path_factory.mktemp("tls")
+def folder() -> Iterator[Path]:
+    """Files of two authorities: ca.pem and other/ca.pem, and what they have signed; in a folder that others may enter
+    (pytest closes its own to them).
+    """
+    with tempfile.TemporaryDirectory(prefix="vimha-tls-") as name:
+        yield _filled(Path(name))
+
+
+def _filled(folder: Path) -> Path:
     (folder / "other").mkdir()
     ca = make_ca(folder)
     make_certificate(folder, ca, ["10.77.1.11"], "c1", member=True)
@@ -26,12 +39,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_certificate(folder / "other", make_ca(folder / "other"), ["10.77.1.11"], "c1", member=True)
     _expired(folder, ca)
     _openssl("pkey", "-in", "c1.key", "-aes256", "-passout", "pass:secret", "-out", "locked.key", cwd=folder)
-    for path in (folder, *folder.rglob("*"), *folder.parents):
-        if path.is_dir() and path.stat().st_uid == os.geteuid():
-            path.chmod(path.stat().st_mode | 0o055)
-        elif path.suffix == ".key":
-            path.chmod(0o640)
-            os.chown(path, -1, 65534 if NOBODY else os.getegid())
+    for path in (folder, folder / "other"):
+        path.chmod(0o755)
+    for path in folder.rglob("*.key"):
+        path.chmod(0o640)
+        os.chown(path, -1, grp.getgrnam("nogroup").gr_gid if NOBODY else os.getegid())
     (folder / "empty.pem").touch()
     return folder
 
@@ -118,3 +130,75 @@ def test_half_of_the_files_is_wrong_everywhere() -> None:
     with pytest.raises(OcfError, match="parameter ca_file is not an absolute path") as caught:
         tls.check(System(), {"certificate": "/c1.pem", "key": "/c1.key", "ca_file": ""}, "")
     assert caught.value.code == CONFIGURED
+
+
+@contextmanager
+def listener(context: ssl.SSLContext | None) -> Iterator[int]:
+    """A peer's port: with `context`, one that speaks TLS; without, one that greets in plain words."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as plain:
+                plain.settimeout(5)
+                if context:
+                    with context.wrap_socket(plain, server_side=True) as talk:
+                        talk.recv(1)
+                else:
+                    plain.sendall(b"welcome")
+                    plain.recv(1)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+def member(folder: Path, name: str, authority: str) -> ssl.SSLContext:
+    """A peer that shows NAME.pem, and wants a certificate of `authority`'s."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    context.load_verify_locations(folder / authority)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def met(folder: Path, context: ssl.SSLContext | None, name: str = "") -> tuple[int, str]:
+    files = {"certificate": str(folder / "c1.pem"), "key": str(folder / "c1.key"), "ca_file": str(folder / "ca.pem")}
+    with listener(context) as port:
+        try:
+            tls.meet(files, "c2", "127.0.0.1", port, name)
+        except OcfError as error:
+            return error.code, error.reason.replace(str(folder), "")
+    return 0, ""
+
+
+def test_a_peer_of_the_same_authority_is_trusted_also_when_it_says_nothing(folder: Path) -> None:
+    assert met(folder, member(folder, "c1", "ca.pem"), "c1") == (0, "")
+
+
+def test_a_peer_of_another_authority_is_told(folder: Path) -> None:
+    code, reason = met(folder, member(folder, "other/c1", "ca.pem"))
+    assert code == INSTALLED
+    assert reason.startswith("TLS with c2: its certificate is not of /ca.pem: unable to get local issuer certificate;")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_peer_that_refuses_our_certificate_is_told(folder: Path, version: ssl.TLSVersion) -> None:
+    peer = member(folder, "c1", "other/ca.pem")
+    peer.maximum_version = version
+    code, reason = met(folder, peer)
+    assert code == INSTALLED
+    assert reason.startswith("TLS with c2: it refuses /c1.pem: TLSV1_ALERT_UNKNOWN_CA;")
+
+
+def test_a_peer_without_tls_is_told_and_may_yet_get_it(folder: Path) -> None:
+    code, reason = met(folder, None)
+    assert code == GENERIC
+    assert reason.startswith("TLS with c2: it speaks none at 127.0.0.1:")
+
+
+def test_nothing_is_said_of_a_peer_that_is_not_there(folder: Path) -> None:
+    files = {"certificate": str(folder / "c1.pem"), "key": str(folder / "c1.key"), "ca_file": str(folder / "ca.pem")}
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    tls.meet(files, "c2", "127.0.0.1", port)

@@ -155,9 +155,9 @@ def _galera_config(site: Site, database: Database, node: str, timings: Timings, 
     members = addresses(site)
     content = fill(
         "galera/galera.cnf.j2", made_by=made_by, extra=database.config, datadir=database.datadir, socket=SOCKET,
-        user=DATABASE_USER, name=node, address=members[node], port=database.port, cluster=site.site, members=members.values(),
+        user=DATABASE_USER, name=node, address=members[node], port=database.port, cluster=site.site,
+        members=members.values(), tls=site.encryption,
         options=(*provider_options(timings.wsrep, members[node], database.gcache), *group_tls(site.encryption)),
-        tls=site.encryption,
     )  # fmt: skip
     return Artefact(GALERA_CONFIG, content, 0o644, "the database's member")
 

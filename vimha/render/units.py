@@ -1,4 +1,4 @@
-"""What `vimha agents install` puts on a node beside the agents, for systemd: units, and the users that no package makes.
+"""What `vimha agents install` puts on a node beside the agents, for systemd: units, and users that no package makes.
 
 Invariant: a unit does nothing on a node that has no configuration for it.
 """
@@ -22,7 +22,8 @@ WITH_PACEMAKER = """# vimha: wherever Pacemaker runs, its events are brought to 
 [Unit]
 Wants=vimha-drain.service
 """
-USERS = """# vimha: whom the alarm service and, with TLS, garbd run as; written by `vimha agents install`. systemd-sysusers makes them.
+USERS = """# vimha: who the alarm service and, with TLS, garbd run as; written by `vimha agents install`.
+# systemd-sysusers makes them.
 u vimha-alarms - "vimha alarm service" /var/lib/vimha
 u vimha-garbd - "Galera arbitrator" /var/lib/vimha/garbd
 """
