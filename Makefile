@@ -11,7 +11,7 @@ CLUSTER_PACKAGES := pacemaker-cli-utils pacemaker-common
 LAB_PACKAGES := $(CLUSTER_PACKAGES) mmdebstrap systemd-container e2fsprogs iproute2 nftables openipmi openssl procps
 # Daemons and validators that the tests run on this machine; they are started by the tests alone.
 TEST_PACKAGES := $(LAB_PACKAGES) pacemaker corosync pcs crmsh resource-agents fence-agents haproxy glance-api \
-	rabbitmq-server erlang-snmp python3-keystone mariadb-server galera-4 galera-arbitrator-4 rsync lsof libxml2-utils ipmitool snmptrapd smitools qemu-system-x86 busybox-static \
+	rabbitmq-server erlang-snmp python3-keystone mariadb-server mariadb-backup socat galera-4 galera-arbitrator-4 rsync lsof libxml2-utils ipmitool snmptrapd smitools qemu-system-x86 busybox-static \
 	vagrant chromium chromium-driver
 
 # Install those of the packages $(1) that are missing.

@@ -80,3 +80,20 @@ def test_a_stranger_is_not_let_in_and_says_why(three: Site, tmp_path: Path, stra
     node.up()
     assert three.nodes[0].running() == {"n1", "n2", "n3"}
     assert before
+
+
+@pytest.mark.soak
+def test_a_cluster_that_had_no_tls_gets_it(three: Site) -> None:
+    """docs/encryption.md: all at once, and back."""
+    three.nodes[0].declare("kept")
+    assert three.authority is not None
+    for encrypted in (False, True):
+        for node in three.nodes:
+            assert node("stop").code == 0
+        for node in three.nodes:
+            node.certify(three.authority, encrypted=encrypted)
+        for node in three.nodes:
+            assert node("start").code == 0
+        for node in three.nodes:
+            node.up(180)
+        wait_until(lambda: three.nodes[0].replicas("kept") == {"n1", "n2", "n3"}, 30)
