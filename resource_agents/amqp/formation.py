@@ -230,7 +230,8 @@ class Formation:
         if "distribution failed" in said:
             raise OcfError(
                 GENERIC,
-                f"rabbit@{peer} does not let this node in: it hangs, or is another site's broker (its Erlang cookie)",
+                f"rabbit@{peer} does not let this node in: it hangs, is another site's broker (its Erlang cookie), or "
+                "wants TLS, which this node has not",
             )
         if "unable to perform" in said:
             raise OcfError(

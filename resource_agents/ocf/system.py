@@ -319,6 +319,15 @@ def _drain(reader: int, poll: "select.poll") -> list[bytes]:
     return chunks
 
 
+def become(user: str) -> str:
+    """Have this process be `user`'s for good; their home folder."""
+    entry = pwd.getpwnam(user)
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+    return entry.pw_dir
+
+
 def _become(argv: Sequence[str], user: str, sink: int) -> None:
     """In the child: turn into the daemon `argv`; never returns."""
     try:
@@ -330,11 +339,7 @@ def _become(argv: Sequence[str], user: str, sink: int) -> None:
         os.umask(0o027)
         environment = dict(ENVIRONMENT)
         if user:
-            entry = pwd.getpwnam(user)
-            os.initgroups(user, entry.pw_gid)
-            os.setgid(entry.pw_gid)
-            os.setuid(entry.pw_uid)
-            environment["HOME"] = entry.pw_dir
+            environment["HOME"] = become(user)
         os.execve(argv[0], list(argv), environment)
     except BaseException as error:
         os.write(2, f"{argv[0]}: {error}\n".encode())

@@ -9,7 +9,7 @@ import os
 import pwd
 
 from resource_agents.ocf.agent import CONFIGURED, GENERIC, INSTALLED, OcfError, Parameter
-from resource_agents.ocf.system import System
+from resource_agents.ocf.system import System, become
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ PARAMETERS = (
 )  # fmt: skip
 MEET_S = 0.5
 """The longest wait for a peer's connection, and for each of its words: its machine is near, and it may be silent."""
-ONE_AUTHORITY = "give all members certificates of one authority"
+GOOD_FOR_ALL = "give all members certificates of one authority, valid today"
+OUT_OF_DATE = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED (x509_vfy.h): the peer's to mend, and then all is well."""
 ROUNDS = 3
 """So often each side takes its turn until both are content (TLS 1.3: the server judges the client last, RFC 8446)."""
 
@@ -53,7 +55,8 @@ def check(system: System, values: "Mapping[str, str]", user: str, name: str = ""
 
 def meet(values: "Mapping[str, str]", who: str, address: str, port: int, name: str = "") -> None:
     """OcfError when the member `who`, who listens at `address`:`port`, and this node do not trust each other: INSTALLED
-    when one's certificate is not the other's authority's, GENERIC when it speaks no TLS (yet). Nothing is said of one
+    when one's certificate is not the other's authority's, GENERIC when it speaks no TLS (yet), or its certificate is
+    not valid today. Nothing is said of one
     that does not answer, nor without TLS here. `name` is what its certificate must be for.
     """
     if not values["key"]:
@@ -72,12 +75,13 @@ def meet(values: "Mapping[str, str]", who: str, address: str, port: int, name: s
         ):
             talk.recv(1)  # with TLS 1.3 a refusal of ours comes after the handshake
     except ssl.SSLCertVerificationError as error:
-        said = f"its certificate is not of {values['ca_file']}: {error.verify_message.rstrip('.')}"
-        raise OcfError(INSTALLED, f"TLS with {who}: {said}; {ONE_AUTHORITY}") from error
+        code = GENERIC if error.verify_code in OUT_OF_DATE else INSTALLED
+        said = f"its certificate is refused by {values['ca_file']}: {error.verify_message.rstrip('.')}"
+        raise OcfError(code, f"TLS with {who}: {said}; {GOOD_FOR_ALL}") from error
     except ssl.SSLError as error:
         if "ALERT" in (error.reason or ""):
             said = f"it refuses {values['certificate']}: {error.reason}"
-            raise OcfError(INSTALLED, f"TLS with {who}: {said}; {ONE_AUTHORITY}") from error
+            raise OcfError(INSTALLED, f"TLS with {who}: {said}; {GOOD_FOR_ALL}") from error
         said = f"it speaks none at {address}:{port}; `encryption` is for all members at once, or for none"
         raise OcfError(GENERIC, f"TLS with {who}: {said}") from error
     except OSError:
@@ -143,10 +147,7 @@ def as_user(user: str, work: "Callable[[], str]") -> str:
         said = "it ended as it began"
         try:
             if user:
-                entry = pwd.getpwnam(user)
-                os.initgroups(user, entry.pw_gid)
-                os.setgid(entry.pw_gid)
-                os.setuid(entry.pw_uid)
+                become(user)
             said = work()
         except BaseException as error:
             said = f"TLS files cannot be looked at as {user}: {error!r}"

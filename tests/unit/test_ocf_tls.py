@@ -179,7 +179,16 @@ def test_a_peer_of_the_same_authority_is_trusted_also_when_it_says_nothing(folde
 def test_a_peer_of_another_authority_is_told(folder: Path) -> None:
     code, reason = met(folder, member(folder, "other/c1", "ca.pem"))
     assert code == INSTALLED
-    assert reason.startswith("TLS with c2: its certificate is not of /ca.pem: unable to get local issuer certificate;")
+    assert reason.startswith(
+        "TLS with c2: its certificate is refused by /ca.pem: unable to get local issuer certificate;"
+    )
+
+
+def test_a_peer_whose_certificate_is_out_of_date_is_told_and_may_yet_renew_it(folder: Path) -> None:
+    (folder / "old.key").write_bytes((folder / "c1.key").read_bytes())
+    code, reason = met(folder, member(folder, "old", "ca.pem"))
+    assert code == GENERIC
+    assert reason.startswith("TLS with c2: its certificate is refused by /ca.pem: certificate has expired;")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
