@@ -255,7 +255,7 @@ class Galera(Agent):
             if idle > FORM_S and word:
                 if not (primary := self.council.primary(word)):
                     return self._form_anew(word)
-                tls.meet(self.values, primary, self.members[primary], GROUP_PORT)
+                tls.meet(self.values, primary, (self.members[primary], GROUP_PORT), LOOK_S)
                 told = f"{told}; {primary} is in it: {UNREACHED}"
         if idle > STALL_S:
             raise self.member.complaint(f"no progress for {idle:.0f} s: {told}")

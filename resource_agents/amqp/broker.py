@@ -23,6 +23,8 @@ TAIL = 65536
 CALM = "+sbwt none +sbwtdcpu none +sbwtdio none"
 """Erlang's schedulers do not spin while they wait (erl(1)): a control node's cores are for all of its services, and a
 broker that comes back took them from those that had just taken over. RabbitMQ's runtime guide advises it for such."""
+MEET_S = 10.0
+"""How long a peer's handshake may take: Erlang loads the code for its first one, 4 s on a busy node (measured)."""
 ACCEPTORS = 10
 """RabbitMQ's own default (num_acceptors.tcp)."""
 READY = "completed with"
@@ -108,7 +110,7 @@ class Broker:
 
     def meet(self, peer: str) -> None:
         """OcfError when it and `peer` do not trust each other's certificates; RabbitMQ would try for five minutes."""
-        tls.meet(self._values, peer, self._members[peer], DISTRIBUTION, peer)
+        tls.meet(self._values, peer, (self._members[peer], DISTRIBUTION), MEET_S, peer)
 
     def prepare(self) -> None:
         """What the VM needs of this node, and the tools to reach a peer even before there is one: the site's cookie

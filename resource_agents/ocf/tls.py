@@ -22,8 +22,8 @@ PARAMETERS = (
     Parameter("key", "its private key", "In PEM, readable by the daemon's user and by nobody else who is not root."),
     Parameter("ca_file", "authority", "The certificate of the authority that signed those of all members, in PEM."),
 )  # fmt: skip
-MEET_S = 0.5
-"""The longest wait for a peer's connection, and for each of its words: its machine is near, and it may be silent."""
+SILENT_S = 0.5
+"""How long a peer that has shaken hands may take to think better of it; one that waits for us to speak says nothing."""
 GOOD_FOR_ALL = "give all members certificates of one authority, valid today"
 OUT_OF_DATE = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED (x509_vfy.h): the peer's to mend, and then all is well."""
@@ -53,11 +53,11 @@ def check(system: System, values: "Mapping[str, str]", user: str, name: str = ""
         raise OcfError(INSTALLED, said)
 
 
-def meet(values: "Mapping[str, str]", who: str, address: str, port: int, name: str = "") -> None:
-    """OcfError when the member `who`, who listens at `address`:`port`, and this node do not trust each other: INSTALLED
+def meet(values: "Mapping[str, str]", who: str, where: tuple[str, int], timeout_s: float, name: str = "") -> None:
+    """OcfError when the member `who`, who listens `where` says, and this node do not trust each other: INSTALLED
     when one's certificate is not the other's authority's, GENERIC when it speaks no TLS (yet), or its certificate is
     not valid today. Nothing is said of one
-    that does not answer, nor without TLS here. `name` is what its certificate must be for.
+    that does not answer within `timeout_s`, nor without TLS here. `name` is what its certificate must be for.
     """
     if not values["key"]:
         return
@@ -70,9 +70,10 @@ def meet(values: "Mapping[str, str]", who: str, address: str, port: int, name: s
         context.load_verify_locations(values["ca_file"])
         context.load_cert_chain(values["certificate"], values["key"])
         with (
-            socket.create_connection((address, port), MEET_S) as plain,
+            socket.create_connection(where, timeout_s) as plain,
             context.wrap_socket(plain, server_hostname=name or None) as talk,
         ):
+            talk.settimeout(SILENT_S)
             talk.recv(1)  # with TLS 1.3 a refusal of ours comes after the handshake
     except ssl.SSLCertVerificationError as error:
         code = GENERIC if error.verify_code in OUT_OF_DATE else INSTALLED
@@ -82,7 +83,7 @@ def meet(values: "Mapping[str, str]", who: str, address: str, port: int, name: s
         if "ALERT" in (error.reason or ""):
             said = f"it refuses {values['certificate']}: {error.reason}"
             raise OcfError(INSTALLED, f"TLS with {who}: {said}; {GOOD_FOR_ALL}") from error
-        said = f"it speaks none at {address}:{port}; `encryption` is for all members at once, or for none"
+        said = f"it speaks none at {where[0]}:{where[1]}; `encryption` is for all members at once, or for none"
         raise OcfError(GENERIC, f"TLS with {who}: {said}") from error
     except OSError:
         return

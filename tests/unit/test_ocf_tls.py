@@ -166,7 +166,7 @@ def met(folder: Path, context: ssl.SSLContext | None, name: str = "") -> tuple[i
     files = {"certificate": str(folder / "c1.pem"), "key": str(folder / "c1.key"), "ca_file": str(folder / "ca.pem")}
     with listener(context) as port:
         try:
-            tls.meet(files, "c2", "127.0.0.1", port, name)
+            tls.meet(files, "c2", ("127.0.0.1", port), 5.0, name)
         except OcfError as error:
             return error.code, error.reason.replace(str(folder), "")
     return 0, ""
@@ -210,4 +210,4 @@ def test_nothing_is_said_of_a_peer_that_is_not_there(folder: Path) -> None:
     files = {"certificate": str(folder / "c1.pem"), "key": str(folder / "c1.key"), "ca_file": str(folder / "ca.pem")}
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    tls.meet(files, "c2", "127.0.0.1", port)
+    tls.meet(files, "c2", ("127.0.0.1", port), 5.0)
