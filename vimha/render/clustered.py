@@ -10,7 +10,7 @@ to it once its health endpoint says that it is well.
 from collections.abc import Iterator
 
 from vimha.render import secrets
-from vimha.render.cib import Alert, Clone, Nowhere, Op, Primitive
+from vimha.render.cib import Alert, Called, Clone, Nowhere, Op, Primitive
 from vimha.render.environment import fill
 from vimha.render.fronts import ENDPOINT_PORT
 from vimha.render.model import Artefact
@@ -34,6 +34,10 @@ DEEP_INTERVAL_MS, DEEP_TIMEOUT_MS = 10_000, 10_000
 VOTES = "gcs.vote_policy=1"
 """Where members disagree whether a write could be applied, those that could go on. By default the majority decides:
 with two of three disks full it took the writer out, which had acknowledged the row, and the row was lost (measured)."""
+CALLED = {DATABASE: "vimha-galera-called", MESSAGING: "vimha-rabbitmq-called"}
+"""The node attribute by which the members' agents call for one on another node."""
+CALLED_SCORE = "10000"
+"""Above the stickiness of an instance (1000), so that one moves; below a ban's, which a call does not lift."""
 GROUP_PORT = 4567
 """Galera's group communication (gmcast.listen_addr's default)."""
 
@@ -49,6 +53,13 @@ def resources(site: Site, timings: Timings) -> Iterator[Clone]:
         yield Clone(f"{child.id}-clone", child, members + arbiters * (child.id == MESSAGING))
     if site.database and arbiters:
         yield Clone(f"{ARBITRATOR}-clone", _garbd(site, timings), arbiters)
+
+
+def called(site: Site) -> Iterator[Called]:
+    """Members that have spares run where they are called to (ocf/called.py), rather than where they are."""
+    for name in site.stateful:
+        if site.instances_of(name) < len(site.full_nodes()):
+            yield Called(f"{name}-clone.called", f"{name}-clone", CALLED[name], CALLED_SCORE)
 
 
 def nowhere(site: Site) -> Iterator[Nowhere]:
