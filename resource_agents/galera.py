@@ -32,12 +32,13 @@ from resource_agents.ocf.refusal import Refusal
 from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.council import Council
-from resource_agents.wsrep.election import Bootstrap, confirmed
+from resource_agents.wsrep.election import Bootstrap, Call, confirmed
 from resource_agents.wsrep.member import Member, Unreadable
 from resource_agents.wsrep.progress import Progress
 from resource_agents.wsrep.room import GRACE_S, degraded, lack
+from resource_agents.wsrep.spare import Teller
 from resource_agents.wsrep.status import DONOR, INCONSISTENT, Status
-from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, Word
+from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, SPARE, Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,10 +115,10 @@ class Galera(Agent):
         self.member = Member(system, self.values, pid_file)
         self.progress = Progress(system, pid_file.removesuffix(".pid") + ".progress")
         self.refusal = Refusal(system, pid_file.removesuffix(".pid") + ".refused")
-        note = lambda text: log(env, self.name, INFO, text)  # noqa: E731
-        self.council = Council(
-            system, self.node, list(self.members), name=self.values["attribute"], deadline=deadline, note=note
-        )
+        self.council = self._council(deadline)
+        self.teller = Teller(
+            system, self.member, self._council, pid_file.removesuffix(".pid") + ".spare.pid", self._note
+        )  # fmt: skip
 
     def main_pid(self) -> int:
         process = self.member.daemon.find()
@@ -125,6 +126,7 @@ class Galera(Agent):
 
     def start(self) -> int:
         """Start the member; 0 when it is synced, or under way after `patience` seconds."""
+        self.teller.end(self.deadline)
         if self.member.daemon.find() is None:
             self._check()
             self.refusal.repeat()
@@ -143,23 +145,31 @@ class Galera(Agent):
         """End the member: cleanly, so that Galera writes its position and safe_to_bootstrap; by SIGKILL at the latest
         half-way through the time-out, and at once when it is frozen, or out of its cluster: its state counts no more.
         """
+        self.teller.end(self.deadline)
         view, grace_s = "", GRACE_S if lack(self.system, self.values["datadir"]) else self.deadline.left()
         if process := self.member.daemon.find():
             status = None if process.frozen else self._glance()
             view = self.member.datadir.view_text() if status and not status.primary else ""
             grace_s = 0.0 if status and status.local_state == INCONSISTENT else grace_s
+            if status and status.primary:
+                self.member.datadir.settle()
         self.member.daemon.stop(grace_s, self.deadline)
         self.member.datadir.restore_view(view)
         self.progress.forget()
         self.council.leave()
+        self._tell_data()
         return OK
 
     def monitor(self) -> int:
         """0 synced, 190 donor, in transfer, waiting or short of room, 1 frozen, hung or without quorum, 7 not there."""
+        self.teller.end(self.deadline)
         process = self.member.daemon.find()
         word = self.council.said()
-        if process is None and (self.probe or word is None or word.phase == PRIMARY):
-            self.reason = "" if self.probe else "no such process"
+        if process is None and self.probe:
+            self._tell_data()
+            return NOT_RUNNING
+        if process is None and (word is None or word.phase in (PRIMARY, SPARE)):
+            self.reason = "no such process"
             return NOT_RUNNING
         if process and process.frozen:
             raise OcfError(GENERIC, "stopped by a signal (state T): it lives, but serves nobody")
@@ -179,6 +189,20 @@ class Galera(Agent):
         if self.level >= 10:
             self._check()
         return OK
+
+    def _council(self, deadline: Deadline) -> Council:
+        return Council(
+            self.system, self.node, list(self.members), name=self.values["attribute"], deadline=deadline,
+            note=self._note,
+        )  # fmt: skip
+
+    def _note(self, text: str) -> None:
+        log(self.env, self.name, INFO, text)
+
+    def _tell_data(self) -> None:
+        """No member runs here: let those that may be waiting for this node's data know them."""
+        if self.node in self.members and len(self.members) > 1:
+            self.teller.begin()
 
     def _check(self) -> None:
         """OcfError(INSTALLED) for what this node lacks."""
@@ -213,6 +237,8 @@ class Galera(Agent):
         decision, forced = self.council.decide(word, seen)
         if isinstance(decision, Refuse):
             raise OcfError(INSTALLED, decision.reason)
+        if isinstance(decision, Call) and self.action == "monitor":
+            self.council.call(decision.node)
         if isinstance(decision, Wait):
             return decision.reason
         said = word.said(CLAIM if isinstance(decision, Bootstrap) else JOIN)
