@@ -70,8 +70,10 @@ class Galera(Agent):
         "Runs one member of a Galera cluster on each node of a clone. start recovers the position, re-forms the last "
         "view when all of its members are there, and else lets the node with the highest position begin the cluster, "
         "once, and the others join it. A first start needs all nodes of `members`; a datadir is initialised only when "
-        "it is empty. While it waits for a node or a state transfer runs, the resource is started but degraded, and "
-        "says what it waits for. If that node will never come back, you decide which one begins:\n"
+        "it is empty. A node where no member is started tells its data too; if it alone has the latest, it is called: "
+        "its node attribute vimha-galera-called is 1, for which the clone needs a location rule. While it waits for a "
+        "node or a state transfer runs, the resource is started but degraded, and says what it waits for. If that node "
+        "will never come back, you decide which one begins:\n"
         "  attrd_updater --name vimha-galera-bootstrap --update POSITION --node NODE\n"
         "with the POSITION that the reason names; it is refused while a node that is present is ahead."
     )
