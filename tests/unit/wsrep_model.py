@@ -112,8 +112,10 @@ class Model:
             step, node = self.random.choices(steps, weights)[0]
             step(node)
 
-    def recover_from_loss(self) -> bool:
-        """The site loses power, all nodes come back, and no more faults: True when `active` members run in the end."""
+    def recover_from_loss(self) -> None:
+        """The site loses power, all nodes come back, and there are no more faults: Violation unless `active` members
+        run in the end, or a node without data makes them ask the operator.
+        """
         for node in self.nodes.values():
             self.power_off(node)
         for _ in range(2000):
@@ -121,8 +123,14 @@ class Model:
             step, node = self.random.choices(possible, [self.CALM[step.__name__] for step, _ in possible])[0]
             step(node)
             if len(self.component) == self.active:
-                return True
-        return False
+                return
+        waiting = {
+            election.decide(node.name, list(self.nodes), self.words(node)).reason
+            for node in self.nodes.values() if node.agent == "elect"
+        }  # fmt: skip
+        if not any("has no data" in reason for reason in waiting):
+            raise Violation(f"no cluster forms: {waiting}")
+        self.met["asks the operator"] += 1
 
     # What Pacemaker does.
 
