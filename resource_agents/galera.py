@@ -201,6 +201,11 @@ class Galera(Agent):
     def _note(self, text: str) -> None:
         log(self.env, self.name, INFO, text)
 
+    def _spares(self) -> bool:
+        """Whether the clone has fewer instances than there are nodes for them."""
+        instances = self.env.get("OCF_RESKEY_CRM_meta_clone_max", "")
+        return instances.isdecimal() and int(instances) < len(self.members)
+
     def _tell_data(self) -> None:
         """No member runs here: let those that may be waiting for this node's data know them."""
         if self.node in self.members and len(self.members) > 1:
@@ -239,7 +244,7 @@ class Galera(Agent):
         decision, forced = self.council.decide(word, seen)
         if isinstance(decision, Refuse):
             raise OcfError(INSTALLED, decision.reason)
-        if isinstance(decision, Call) and self.action == "monitor":
+        if isinstance(decision, Call) and self.action == "monitor" and self._spares():
             self.council.call(decision.node)
         if isinstance(decision, Wait):
             return decision.reason

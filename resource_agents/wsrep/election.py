@@ -104,8 +104,8 @@ def _join(mine: Word, name: str, primary: Word) -> Decision:
 
 def _call(best: str, word: Word, missing: str) -> Call:
     reason = (
-        f"{best} has the latest data, {word.position}, but Pacemaker runs no member there: it is called; if none is "
-        f"started, end what keeps it off {best}, a ban or failures (crm_resource --cleanup --node {best})"
+        f"{best} has the latest data, {word.position}, but Pacemaker runs no member there; if it starts none, end what "
+        f"keeps it off {best}, a ban or failures (crm_resource --cleanup --node {best})"
     )
     return Call(best, f"{missing}; {reason}" if missing else reason)
 

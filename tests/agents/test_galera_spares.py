@@ -52,6 +52,8 @@ def count(node: Node) -> int:
 @pytest.fixture(scope="module")
 def cluster(installed: None) -> Iterator[Nodes]:
     with galera_nodes(4) as nodes:
+        for node in nodes.nodes:
+            node.agent.parameters["CRM_meta_clone_max"] = "3"
         yield nodes
 
 

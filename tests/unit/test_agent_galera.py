@@ -215,9 +215,12 @@ def test_who_is_behind_a_spare_calls_it_from_its_monitor(host: FakeHost) -> None
     word, ahead = (Word(phase, kind=STATE, uuid=U1, seqno=seqno) for phase, seqno in (("elect", 7), ("spare", 8)))
     Attribute(host, "vimha-galera").publish(encode(word), 1)
     host.answers["attrd_updater"] = (0, SEEN.format("c1", encode(word)) + SEEN.format("c2", encode(ahead)))
-    code, reason = act(host, "monitor")
-    assert (code, reason.startswith(f"c2 has the latest data, {U1}:8")) == (DEGRADED, True)
-    assert host.kinds()[-1] == "attrd_updater --name vimha-galera-called --update 1 --node c2"
+    for instances in ("2", "1"):
+        code, reason = act(host, "monitor", CRM_meta_clone_max=instances)
+        assert (code, reason.startswith(f"c2 has the latest data, {U1}:8")) == (DEGRADED, True)
+        calls = [kind for kind in host.kinds() if "called" in kind]
+        expected = ["attrd_updater --name vimha-galera-called --update 1 --node c2"]
+        assert calls == (expected if instances == "1" else []), "without spares no member could move"
 
 
 def spoken(host: FakeHost) -> list[str]:

@@ -144,8 +144,8 @@ def test_a_spare_that_is_ahead_is_called_and_one_that_is_equal_is_not() -> None:
     answer = judge("c1", **words)
     assert isinstance(answer, Call) and answer.node == "c3" and isinstance(judge("c2", **words), Call)
     assert answer.reason == (
-        f"c3 has the latest data, {U1}:11, but Pacemaker runs no member there: it is called; if none is started, end "
-        "what keeps it off c3, a ban or failures (crm_resource --cleanup --node c3)"
+        f"c3 has the latest data, {U1}:11, but Pacemaker runs no member there; if it starts none, end what keeps it "
+        "off c3, a ban or failures (crm_resource --cleanup --node c3)"
     )
     assert isinstance(judge("c2", c1=state(SPARE), c2=state(), c3=state(SPARE)), Bootstrap)
 
