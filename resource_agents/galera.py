@@ -153,7 +153,7 @@ class Galera(Agent):
             status = None if process.frozen else self._glance()
             view = self.member.datadir.view_text() if status and not status.primary else ""
             grace_s = 0.0 if status and status.local_state == INCONSISTENT else grace_s
-            if status and status.primary:
+            if status and status.synced:
                 self.member.datadir.settle()
         self.member.daemon.stop(grace_s, self.deadline)
         self.member.datadir.restore_view(view)
