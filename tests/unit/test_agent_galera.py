@@ -94,6 +94,15 @@ def test_two_clusters_in_one_datadir_are_refused(host: FakeHost, datadir: Datadi
     assert caught.value.code == INSTALLED
 
 
+def test_galeras_own_safe_to_bootstrap_outlives_an_election_that_came_to_nothing(
+    host: FakeHost, datadir: Datadir
+) -> None:
+    save(host, U1, 7, safe=True)
+    datadir.elect(Word("claim", kind=STATE, uuid=U1, seqno=7, safe=True))
+    saved = Datadir(host, DATA, "").saved()
+    assert saved and saved.safe
+
+
 def test_our_own_safe_to_bootstrap_does_not_outlive_the_election(host: FakeHost, datadir: Datadir) -> None:
     save(host)
     host.put(f"{DATA}/gvwstate.dat", VIEW)
