@@ -61,7 +61,7 @@ def test_a_first_start_needs_no_member_on_the_spare(cluster: Nodes) -> None:
     members, spare = cluster.nodes[:3], cluster.nodes[3]
     start(*members)
     answer = members[0].monitor()
-    assert (answer.code, answer.reason) == (190, "waits for c4: a first start needs all configured nodes")
+    assert answer.code == 190 and answer.reason.startswith("waits for c4: a first start needs all configured nodes")
     assert spare.agent.probe() == 7
     wait_until(lambda: whole(*members), FORMS_S)
     assert [node.bootstrapped() for node in members] == [True, False, False]
