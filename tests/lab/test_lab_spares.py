@@ -31,6 +31,8 @@ nodes:
   control-4: {addresses: [10.77.1.14, 10.77.2.14], bmc: 10.77.9.14}
 """
 
+CLONE = ("crm_resource", "--resource", "database-clone")
+
 
 @pytest.fixture(scope="module")
 def site() -> Site:
@@ -100,15 +102,19 @@ def test_a_spare_takes_over_and_the_site_comes_back_from_a_loss_of_all_nodes(sit
         up.power.on(lost)
     assert cluster.settle() == after
 
-    cluster.do("crm_resource", "--resource", "database-clone", "--meta", "--set-parameter", "target-role",
-               "--parameter-value", "Stopped")  # fmt: skip
+    last = min(after)
+    for node in sorted({lost} | after - {last}):
+        cluster.do(*CLONE, "--ban", "--node", node)
+        until(lambda: node not in cluster.members() and not cluster.waiting({last}), 60.0)
+    cluster.do(*CLONE, "--meta", "--set-parameter", "target-role", "--parameter-value", "Stopped")
     until(lambda: [word.phase for word in cluster.words().values()] == [SPARE] * 4, 60.0)
-    (last,) = (node for node, word in cluster.words().items() if word.safe)
-    cluster.do("crm_resource", "--resource", "database-clone", "--ban", "--node", last)
-    cluster.do("crm_resource", "--resource", "database-clone", "--meta", "--delete-parameter", "target-role")
+    assert [node for node, word in cluster.words().items() if word.safe] == [last]
+    cluster.do(*CLONE, "--clear")
+    cluster.do(*CLONE, "--ban", "--node", last)
+    cluster.do(*CLONE, "--meta", "--delete-parameter", "target-role")
     until(lambda: cluster.attribute("vimha-galera-called") == {last: "1"}, 60.0)
     assert last not in cluster.members() and len(cluster.waiting(cluster.members())) == 3
-    cluster.do("crm_resource", "--resource", "database-clone", "--clear", "--node", last)
+    cluster.do(*CLONE, "--clear")
     until(lambda: last in cluster.members(), 60.0)
     formed = cluster.settle()
     assert last in formed and cluster.attribute("vimha-galera-called") == {}
