@@ -103,9 +103,9 @@ def test_a_spare_takes_over_and_the_site_comes_back_from_a_loss_of_all_nodes(sit
     assert cluster.settle() == after
 
     last = min(after)
-    for node in sorted({lost} | after - {last}):
-        cluster.do(*CLONE, "--ban", "--node", node)
-        until(lambda: node not in cluster.members() and not cluster.waiting({last}), 60.0)
+    for leaves in sorted({lost} | after - {last}):
+        cluster.do(*CLONE, "--ban", "--node", leaves)
+        until(lambda node=leaves: node not in cluster.members() and not cluster.waiting({last}), 60.0)
     cluster.do(*CLONE, "--meta", "--set-parameter", "target-role", "--parameter-value", "Stopped")
     until(lambda: [word.phase for word in cluster.words().values()] == [SPARE] * 4, 60.0)
     assert [node for node, word in cluster.words().items() if word.safe] == [last]
