@@ -66,7 +66,7 @@ test: packages-test .venv/.test
 	$(PYTHON) -m pytest -m 'not soak' --numprocesses 2 --dist loadgroup --durations 15 tests/lab tests/agents
 
 soak: packages-test .venv/.test
-	$(PYTHON) -m pytest -m soak tests/agents
+	$(PYTHON) -m pytest -m soak tests/agents tests/lab
 
 unit: packages-base .venv/.test
 	$(PYTHON) -m pytest --numprocesses 2 tests/unit

@@ -33,12 +33,13 @@ from resource_agents.ocf.refusal import Refusal
 from resource_agents.ocf.runtime import INFO, log
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.council import Council
-from resource_agents.wsrep.election import Bootstrap, confirmed
+from resource_agents.wsrep.election import Bootstrap, Call, confirmed
 from resource_agents.wsrep.member import Member, Unreadable
 from resource_agents.wsrep.progress import Progress
 from resource_agents.wsrep.room import GRACE_S, degraded, lack
+from resource_agents.wsrep.spare import Teller
 from resource_agents.wsrep.status import DONOR, INCONSISTENT, Status
-from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, Word
+from resource_agents.wsrep.word import CLAIM, ELECT, JOIN, PRIMARY, SPARE, Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,8 +73,10 @@ class Galera(Agent):
         "Runs one member of a Galera cluster on each node of a clone. start recovers the position, re-forms the last "
         "view when all of its members are there, and else lets the node with the highest position begin the cluster, "
         "once, and the others join it. A first start needs all nodes of `members`; a datadir is initialised only when "
-        "it is empty. While it waits for a node or a state transfer runs, the resource is started but degraded, and "
-        "says what it waits for. If that node will never come back, you decide which one begins:\n"
+        "it is empty. A node where no member is started tells its data too; if it alone has the latest, it is called: "
+        "its node attribute vimha-galera-called is 1, for which the clone needs a location rule. While it waits for a "
+        "node or a state transfer runs, the resource is started but degraded, and says what it waits for. If that node "
+        "will never come back, you decide which one begins:\n"
         "  attrd_updater --name vimha-galera-bootstrap --update POSITION --node NODE\n"
         "with the POSITION that the reason names; it is refused while a node that is present is ahead."
     )
@@ -118,10 +121,10 @@ class Galera(Agent):
         self.member = Member(system, self.values, pid_file)
         self.progress = Progress(system, pid_file.removesuffix(".pid") + ".progress")
         self.refusal = Refusal(system, pid_file.removesuffix(".pid") + ".refused")
-        note = lambda text: log(env, self.name, INFO, text)  # noqa: E731
-        self.council = Council(
-            system, self.node, list(self.members), name=self.values["attribute"], deadline=deadline, note=note
-        )
+        self.council = self._council(deadline)
+        self.teller = Teller(
+            system, self.member, self._council, pid_file.removesuffix(".pid") + ".spare.pid", self._note
+        )  # fmt: skip
 
     def main_pid(self) -> int:
         process = self.member.daemon.find()
@@ -129,6 +132,7 @@ class Galera(Agent):
 
     def start(self) -> int:
         """Start the member; 0 when it is synced, or under way after `patience` seconds."""
+        self.teller.end(self.deadline)
         if self.member.daemon.find() is None:
             self._check()
             self.refusal.repeat()
@@ -147,23 +151,31 @@ class Galera(Agent):
         """End the member: cleanly, so that Galera writes its position and safe_to_bootstrap; by SIGKILL at the latest
         half-way through the time-out, and at once when it is frozen, or out of its cluster: its state counts no more.
         """
+        self.teller.end(self.deadline)
         view, grace_s = "", GRACE_S if lack(self.system, self.values["datadir"]) else self.deadline.left()
         if process := self.member.daemon.find():
             status = None if process.frozen else self._glance()
             view = self.member.datadir.view_text() if status and not status.primary else ""
             grace_s = 0.0 if status and status.local_state == INCONSISTENT else grace_s
+            if status and status.synced:
+                self.member.datadir.settle()
         self.member.daemon.stop(grace_s, self.deadline)
         self.member.datadir.restore_view(view)
         self.progress.forget()
         self.council.leave()
+        self._tell_data()
         return OK
 
     def monitor(self) -> int:
         """0 synced, 190 donor, in transfer, waiting or short of room, 1 frozen, hung or without quorum, 7 not there."""
+        self.teller.end(self.deadline)
         process = self.member.daemon.find()
         word = self.council.said()
-        if process is None and (self.probe or word is None or word.phase == PRIMARY):
-            self.reason = "" if self.probe else "no such process"
+        if process is None and self.probe:
+            self._tell_data()
+            return NOT_RUNNING
+        if process is None and (word is None or word.phase in (PRIMARY, SPARE)):
+            self.reason = "no such process"
             return NOT_RUNNING
         if process and process.frozen:
             raise OcfError(GENERIC, "stopped by a signal (state T): it lives, but serves nobody")
@@ -183,6 +195,25 @@ class Galera(Agent):
         if self.level >= 10:
             self._check()
         return OK
+
+    def _council(self, deadline: Deadline) -> Council:
+        return Council(
+            self.system, self.node, list(self.members), name=self.values["attribute"], deadline=deadline,
+            note=self._note,
+        )  # fmt: skip
+
+    def _note(self, text: str) -> None:
+        log(self.env, self.name, INFO, text)
+
+    def _spares(self) -> bool:
+        """Whether the clone has fewer instances than there are nodes for them."""
+        instances = self.env.get("OCF_RESKEY_CRM_meta_clone_max", "")
+        return instances.isdecimal() and int(instances) < len(self.members)
+
+    def _tell_data(self) -> None:
+        """No member runs here: let those that may be waiting for this node's data know them."""
+        if self.node in self.members and len(self.members) > 1:
+            self.teller.begin()
 
     def _check(self) -> None:
         """OcfError(INSTALLED) for what this node lacks."""
@@ -218,6 +249,8 @@ class Galera(Agent):
         decision, forced = self.council.decide(word, seen)
         if isinstance(decision, Refuse):
             raise OcfError(INSTALLED, decision.reason)
+        if isinstance(decision, Call) and self.action == "monitor" and self._spares():
+            self.council.call(decision.node)
         if isinstance(decision, Wait):
             return decision.reason
         said = word.said(CLAIM if isinstance(decision, Bootstrap) else JOIN)

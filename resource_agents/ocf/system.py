@@ -229,12 +229,13 @@ class System:
     def run(self, argv: Sequence[str], timeout_s: float) -> tuple[int, str]:
         """Run `argv`: its exit code and its standard output and error as text.
 
-        -1 when it overran `timeout_s` and was killed, 127 when it could not be started.
+        -1 when it overran `timeout_s` and was killed, 127 when it could not be started. It has a session of its own,
+        but in a process that an action left behind it stays in that process's: who ends that session ends it too.
         """
         reader, writer = os.pipe()
         try:
             pid = os.posix_spawn(
-                argv[0], list(argv), ENVIRONMENT, setsid=True,
+                argv[0], list(argv), ENVIRONMENT, setsid=os.getsid(0) != os.getpid(),
                 file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                               (os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)],
             )  # fmt: skip

@@ -6,6 +6,7 @@ without it the agent decides nothing. A node that is its cluster's only one talk
 
 from resource_agents.ocf.agent import Deadline
 from resource_agents.ocf.attribute import Attribute
+from resource_agents.ocf.called import Calls
 from resource_agents.ocf.peers import Decision, Wait
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.election import Bootstrap, decide
@@ -34,6 +35,7 @@ class Council:
         self._name, self._deadline, self._note = name, deadline, note
         self._attribute = Attribute(system, name, private=True)
         self._choice = Attribute(system, f"{name}-bootstrap", private=True)
+        self._calls = Calls(system, name)
 
     def said(self) -> Word | None:
         """What this node said last; None before the first word and after `leave`."""
@@ -93,10 +95,20 @@ class Council:
             f"attrd_updater --name {self._name}-bootstrap --update {word.position} --node {self._node} --private"
         ), False
 
+    def call(self, node: str) -> None:
+        """Have Pacemaker start a member on `node`, if it has one to spare."""
+        for trouble in self._calls.call(node, self._patience()):
+            self._note(f"{node} not called: {trouble}")
+
     def settle(self, word: Word | None) -> None:
-        """The cluster that this node's `word` was about is there: an operator's choice of it has been used."""
+        """The cluster that this node's `word` was about is there: an operator's choice of it has been used, and nobody
+        needs to be called any more.
+        """
         if self._forced(word):
             self._choice.clear(ASK_S)
+        if len(self._members) > 1:
+            for trouble in self._calls.end(self._patience()):
+                self._note(f"a call may be left behind: {trouble}")
 
     def _forced(self, word: Word | None) -> bool:
         """True when the operator chose this node to begin, with the very position that it has."""

@@ -138,12 +138,15 @@ class Datadir:
         return self._system.read(f"{self.path}/gvwstate.dat") or ""
 
     def elect(self, word: Word) -> None:
-        """Let Galera bootstrap from here; the marker goes first, so that no crash makes this look like its own word."""
+        """Let Galera bootstrap from here; the marker goes first, so that no crash makes this look like its own word.
+        Where it is its own word already, it stays so: nobody is ahead, whatever becomes of this start.
+        """
         self.set_view_aside()
         if word.kind != STATE:
             self._system.remove(f"{self.path}/grastate.dat")
             return
-        self._system.replace(f"{self.path}/{MARKER}", "safe_to_bootstrap was set by an election\n")
+        if not word.safe:
+            self._system.replace(f"{self.path}/{MARKER}", "safe_to_bootstrap was set by an election\n")
         self._system.replace(f"{self.path}/grastate.dat", render_saved(Saved(word.uuid, -1, True)))
 
     def settle(self) -> None:

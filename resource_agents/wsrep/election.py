@@ -6,8 +6,8 @@ INVARIANT: a node that is behind never bootstraps, and two never do.
 
 Why it holds. What nodes say is an attribute each, written through a daemon that applies all writes in one total order
 everywhere (Pacemaker's attrd on corosync's CPG), so that whoever sees its own word sees all words before it.
-  1. A word ELECT means that the node's mariadbd does not run (word.py), so a position that is seen can only be stale if
-     a newer word, JOIN or CLAIM, is on its way.
+  1. A word ELECT or SPARE means that the node's mariadbd does not run (word.py), so a position that is seen can only be
+     stale if a newer word, JOIN or CLAIM, is on its way.
   2. Whoever means to start says JOIN or CLAIM first, waits until it sees that itself, decides again on what it sees
      then (`confirmed`), and takes its word back when the answer has changed. Of two such words one comes first in the
      order, so the later speaker sees the earlier one, and gives way.
@@ -15,6 +15,9 @@ everywhere (Pacemaker's attrd on corosync's CPG), so that whoever sees its own w
      the primary component; or (b) all members of the last view that anybody present knows: whoever committed later
      was in a later view, of which a majority was in this one; or (c) all configured nodes, each with a state.
      So a partition that cannot see a candidate can itself not satisfy any of the three.
+  4. A SPARE tells its data, so nobody waits for it, but decides nothing. One that is ahead is called (`Call`): it
+     begins once Pacemaker has started its member. Of equals one that is started goes first; but not before a spare
+     whose disk says that it may begin alone (safe, or a later view), for it would say so again when others are ahead.
 3 alone keeps both promises in the model; 2 is a second lock, should what 3 rests on be wrong somewhere.
 Assumed of Galera: what is acknowledged was delivered to all members of the view, and who survives into the next view
 has applied it there. tests/unit/test_wsrep_model.py explores the interleavings and crash points.
@@ -22,7 +25,7 @@ has applied it there. tests/unit/test_wsrep_model.py explores the interleavings 
 
 from resource_agents.ocf.peers import Decision, Refuse, Wait
 from resource_agents.wsrep.state import NIL
-from resource_agents.wsrep.word import ALONE, ARBITER, CLAIM, ELECT, EMPTY, JOIN, PRIMARY, STATE, TORN, Word
+from resource_agents.wsrep.word import ALONE, ARBITER, CLAIM, ELECT, EMPTY, JOIN, PRIMARY, SPARE, STATE, TORN, Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +38,16 @@ class Join(Decision):
 
 class Reform(Decision):
     """Start with the last view as it is on disk: all of its members do, and Galera forms it again by itself."""
+
+
+class Call(Wait):
+    """Nothing can begin before a member is started on `node`."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: str, reason: str) -> None:
+        super().__init__(reason)
+        self.node = node
 
 
 class Bootstrap(Decision):
@@ -58,9 +71,12 @@ def decide(me: str, members: "Sequence[str]", seen: "Mapping[str, Word]", *, for
     if not wrong and joining:
         wrong = f"{joining[0]} is about to join or to re-form the last view"
     best = max(sorted(known), key=lambda name: _rank(known[name]))
-    chosen = forced and _rank(seen[me])[:2] == _rank(known[best])[:2]
+    chosen = forced and _rank(seen[me])[:4] == _rank(known[best])[:4]
     best = me if chosen else best
-    wrong = wrong or ("" if chosen else _missing(best, members, known, seen))
+    missing = "" if wrong or chosen else _missing(best, members, known, seen)
+    if not wrong and known[best].phase == SPARE:
+        return _call(best, known[best], missing)
+    wrong = wrong or missing
     if not wrong and best != me:
         wrong = f"{best} is to begin the cluster: its position is {known[best].position}"
     return Wait(wrong) if wrong else Bootstrap(f"from position {seen[me].position}")
@@ -84,6 +100,14 @@ def _join(mine: Word, name: str, primary: Word) -> Decision:
             "and move them away if they are not wanted"
         )
     return Join(f"{name} is in the primary component")
+
+
+def _call(best: str, word: Word, missing: str) -> Call:
+    reason = (
+        f"{best} has the latest data, {word.position}, but Pacemaker runs no member there; if it starts none, end what "
+        f"keeps it off {best}, a ban or failures (crm_resource --cleanup --node {best})"
+    )
+    return Call(best, f"{missing}; {reason}" if missing else reason)
 
 
 def _different(known: "Mapping[str, Word]") -> str:
@@ -115,13 +139,15 @@ def _same(word: Word, mine: Word) -> bool:
     )  # fmt: skip
 
 
-def _rank(word: Word) -> tuple[int, int, bool, int]:
-    """The greatest begins: highest position, then safe, then the latest view; of equals, the lowest name.
+def _rank(word: Word) -> tuple[int, int, bool, int, bool]:
+    """The greatest begins: highest position, then safe, then the latest view, then who is started; of equals, the
+    lowest name.
 
     Where nobody has a position: a server's own databases before nothing; never an interrupted transfer.
     """
     kinds = {STATE: 2, ALONE: 1, TORN: -1}
-    return kinds.get(word.kind, 0), word.seqno, word.safe, word.view.number if word.view else -1
+    view = word.view.number if word.view else -1
+    return kinds.get(word.kind, 0), word.seqno, word.safe, view, word.phase != SPARE
 
 
 def _missing(best: str, members: "Sequence[str]", known: "Mapping[str, Word]", seen: "Mapping[str, Word]") -> str:

@@ -1,14 +1,15 @@
 """What a node says to the others before and while it runs a member: one node attribute's value.
 
-Invariant: ELECT is said only while this node's mariadbd does not run, and then the position is exact; before it is
-started, the word has been replaced by JOIN or CLAIM, and the cluster's attribute daemon has shown it.
+Invariant: ELECT and SPARE are said only while this node's mariadbd does not run, and then the position is exact; before
+it is started, the word has been replaced by JOIN or CLAIM, and the cluster's attribute daemon has shown it.
 """
 
 from resource_agents.wsrep.state import NIL, View
 
-ELECT, JOIN, CLAIM, PRIMARY, ARBITER = "elect", "join", "claim", "primary", "arbiter"
-"""Waiting, its position told · started, to join or to re-form · about to begin the cluster, or beginning it · member of
-the primary component · garbd, which holds no data."""
+SPARE, ELECT, JOIN, CLAIM = "spare", "elect", "join", "claim"
+PRIMARY, ARBITER = "primary", "arbiter"
+"""Its position told, and Pacemaker runs no member here · waiting, its position told · started, to join or to re-form ·
+about to begin the cluster, or beginning it · member of the primary component · garbd, which holds no data."""
 
 STATE, EMPTY, BLANK, ALONE, TORN = "state", "empty", "blank", "alone", "torn"
 """What the datadir holds: a cluster's state · nothing but what installing made · the same after a first try to
@@ -60,7 +61,7 @@ def decode(value: str) -> Word | None:
     known = dict(pair.partition("=")[::2] for pair in pairs)
     uuid, _, seqno = known.get("position", f"{NIL}:-1").rpartition(":")
     number, _, name = known.get("view", "").partition(".")
-    if phase not in (ELECT, JOIN, CLAIM, PRIMARY, ARBITER) or not seqno.removeprefix("-").isdecimal():
+    if phase not in (SPARE, ELECT, JOIN, CLAIM, PRIMARY, ARBITER) or not seqno.removeprefix("-").isdecimal():
         return None
     view = None
     if number.isdecimal():

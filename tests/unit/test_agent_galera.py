@@ -2,6 +2,8 @@
 tests/agents.
 """
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from resource_agents.garbd import connected
 from resource_agents.ocf import runtime
 from resource_agents.ocf.agent import CONFIGURED, DEGRADED, GENERIC, INSTALLED, NOT_RUNNING, OK, OcfError
 from resource_agents.ocf.attribute import Attribute
+from resource_agents.wsrep import spare
 from resource_agents.wsrep.datadir import Datadir
 from resource_agents.wsrep.member import failure, parse_client
 from resource_agents.wsrep.state import NIL, Saved, parse_saved, render_saved
@@ -29,6 +32,20 @@ def host(tmp_path: Path) -> FakeHost:
     host = FakeHost(tmp_path)
     (tmp_path / "var/lib/mysql").mkdir(parents=True)
     return host
+
+
+@pytest.fixture(autouse=True)
+def left(monkeypatch: pytest.MonkeyPatch, host: FakeHost) -> list[Callable[[], None]]:
+    """What an action left behind, to be run in this process."""
+    works: list[Callable[[], None]] = []
+
+    def leave(work: Callable[[], None]) -> int:
+        host.put_process(os.getpid(), ["galera"])
+        works.append(work)
+        return os.getpid()
+
+    monkeypatch.setattr(spare, "leave", leave)
+    return works
 
 
 @pytest.fixture
@@ -75,6 +92,15 @@ def test_two_clusters_in_one_datadir_are_refused(host: FakeHost, datadir: Datadi
     with pytest.raises(OcfError, match="one of them was copied here") as caught:
         datadir.word(datadir.saved(), (U1, 7))
     assert caught.value.code == INSTALLED
+
+
+def test_galeras_own_safe_to_bootstrap_outlives_an_election_that_came_to_nothing(
+    host: FakeHost, datadir: Datadir
+) -> None:
+    save(host, U1, 7, safe=True)
+    datadir.elect(Word("claim", kind=STATE, uuid=U1, seqno=7, safe=True))
+    saved = Datadir(host, DATA, "").saved()
+    assert saved and saved.safe
 
 
 def test_our_own_safe_to_bootstrap_does_not_outlive_the_election(host: FakeHost, datadir: Datadir) -> None:
@@ -192,6 +218,76 @@ def test_nobody_decides_before_the_attribute_daemon_shows_its_own_word(host: Fak
 def test_a_member_that_was_synced_and_is_gone_is_not_running(host: FakeHost) -> None:
     Attribute(host, "vimha-galera").publish(encode(Word("primary", kind=STATE, uuid=U1)), 1)
     assert act(host, "monitor") == (NOT_RUNNING, "no such process")
+
+
+def test_who_is_behind_a_spare_calls_it_from_its_monitor(host: FakeHost) -> None:
+    word, ahead = (Word(phase, kind=STATE, uuid=U1, seqno=seqno) for phase, seqno in (("elect", 7), ("spare", 8)))
+    Attribute(host, "vimha-galera").publish(encode(word), 1)
+    host.answers["attrd_updater"] = (0, SEEN.format("c1", encode(word)) + SEEN.format("c2", encode(ahead)))
+    for instances in ("2", "1"):
+        code, reason = act(host, "monitor", CRM_meta_clone_max=instances)
+        assert (code, reason.startswith(f"c2 has the latest data, {U1}:8")) == (DEGRADED, True)
+        calls = [kind for kind in host.kinds() if "called" in kind]
+        expected = ["attrd_updater --name vimha-galera-called --update 1 --node c2"]
+        assert calls == (expected if instances == "1" else []), "without spares no member could move"
+
+
+def spoken(host: FakeHost) -> list[str]:
+    """The words that were published, oldest first."""
+    return [argv[argv.index("--update") + 1] for argv in host.commands if "--update" in argv]
+
+
+@pytest.mark.parametrize(
+    ("seqno", "recovered", "word"),
+    [(7, "", f"spare,kind=state,position={U1}:7"), (-1, f"{U1}:9", f"spare,kind=state,position={U1}:9"),
+     (None, "", f"spare,kind=empty,position={NIL}:-1")],
+    ids=["a clean stop", "a crash", "nothing yet"],
+)  # fmt: skip
+def test_a_node_without_a_member_tells_its_data(
+    host: FakeHost, left: list[Callable[[], None]], seqno: int | None, recovered: str, word: str
+) -> None:
+    Path(f"{host.root}{DATA}").chmod(0o700)
+    if seqno is not None:
+        host.put(f"{DATA}/mysql/user.frm", "")
+        save(host, U1, seqno)
+    host.answers["mariadbd"] = (0, f"Recovered position: {recovered}\n")
+    host.answers["attrd_updater"] = (0, SEEN.format("c1", word))
+    assert act(host, "monitor", "0", user="") == (NOT_RUNNING, "")
+    assert spoken(host) == [], "the probe itself does not wait for it"
+    left.pop()()
+    assert spoken(host) == [word]
+    assert any("--wsrep-recover" in kind for kind in host.kinds()) == bool(recovered)
+    assert act(host, "monitor", user="") == (NOT_RUNNING, "no such process")
+
+
+def test_what_cannot_be_recovered_is_not_told(host: FakeHost, left: list[Callable[[], None]]) -> None:
+    host.put(f"{DATA}/mysql/user.frm", "")
+    save(host, U1, -1)
+    host.answers["mariadbd"] = (1, "[ERROR] InnoDB: corrupted")
+    act(host, "monitor", "0", user="")
+    left.pop()()
+    assert spoken(host) == []
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "monitor"])
+def test_every_action_that_may_start_a_member_first_ends_who_tells(host: FakeHost, action: str) -> None:
+    """With all that it runs: one that opens the database, and one that publishes a word."""
+    host.put("/run/vimha/galera.spare.pid", "700\n5000\n")
+    for pid in (700, 701, 702):
+        host.put_process(pid, ["python3", "galera"] if pid == 700 else ["mariadbd", "--wsrep-recover"], session=700)
+    host.on_signal = lambda pid, number: host.end_process(pid)
+    act(host, action, members="c1=10.0.0.1")
+    assert sorted(pid for pid, _ in host.signals) == [700, 701, 702]
+    assert host.read("/run/vimha/galera.spare.pid") is None
+
+
+def test_who_was_not_recorded_says_nothing(host: FakeHost, left: list[Callable[[], None]]) -> None:
+    """It could not be ended."""
+    save(host, U1, 7)
+    act(host, "monitor", "0", user="")
+    host.put("/run/vimha/galera.spare.pid", "1\n1\n")
+    left.pop()()
+    assert spoken(host) == []
 
 
 def test_attributes_of_all_nodes_are_read(host: FakeHost) -> None:

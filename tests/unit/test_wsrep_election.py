@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resource_agents.ocf.peers import Decision, Refuse, Wait
-from resource_agents.wsrep.election import Bootstrap, Join, Reform, confirmed, decide
+from resource_agents.wsrep.election import Bootstrap, Call, Join, Reform, confirmed, decide
 from resource_agents.wsrep.state import Saved, View, parse_recovered, parse_saved, parse_view, render_saved
 from resource_agents.wsrep.word import (
     ALONE,
@@ -16,6 +16,7 @@ from resource_agents.wsrep.word import (
     EMPTY,
     JOIN,
     PRIMARY,
+    SPARE,
     STATE,
     TORN,
     Word,
@@ -130,6 +131,48 @@ def test_an_operators_choice_is_not_above_who_is_present() -> None:
     assert isinstance(decide("c1", NODES, {"c1": state(), "c2": state(seqno=11)}, forced=True), Wait)
     assert isinstance(decide("c1", NODES, {"c1": state(), "c2": state(PRIMARY)}, forced=True), Join)
     assert isinstance(decide("c1", NODES, {"c1": state(), "c2": state(uuid=U2)}, forced=True), Wait)
+
+
+def test_a_first_start_needs_no_member_on_a_spare_that_tells_its_data() -> None:
+    every = {"c1": Word(SPARE), "c2": empty(), "c3": empty()}
+    assert isinstance(judge("c2", **every), Bootstrap)
+    assert "c2 is to begin" in judge("c3", **every).reason
+
+
+def test_a_spare_that_is_ahead_is_called_and_one_that_is_equal_is_not() -> None:
+    words = {"c1": state(), "c2": state(), "c3": state(SPARE, seqno=11)}
+    answer = judge("c1", **words)
+    assert isinstance(answer, Call) and answer.node == "c3" and isinstance(judge("c2", **words), Call)
+    assert answer.reason == (
+        f"c3 has the latest data, {U1}:11, but Pacemaker runs no member there; if it starts none, end what keeps it "
+        "off c3, a ban or failures (crm_resource --cleanup --node c3)"
+    )
+    assert isinstance(judge("c2", c1=state(SPARE), c2=state(), c3=state(SPARE)), Bootstrap)
+
+
+@pytest.mark.parametrize("more", [{"safe": True}, {"view": view("c3", "c3", number=9)}], ids=["safe", "a later view"])
+def test_a_spare_that_could_begin_alone_is_called_though_it_is_not_ahead(more: dict[str, object]) -> None:
+    """Were it passed over, its disk would let it begin alone one day, behind those that began without it."""
+    words = {"c1": state(view=view("c1", "c1", "c2")), "c2": state(view=view("c2", "c1", "c2"))}
+    assert isinstance(judge("c1", **words), Reform)
+    words = {"c1": state(), "c2": state(), "c3": state(SPARE, **more)}
+    assert isinstance(judge("c1", **words), Call)
+    assert isinstance(decide("c1", NODES, words, forced=True), Call), "not by an operator's choice either"
+
+
+def test_who_may_be_ahead_of_a_spare_is_waited_for_and_the_spare_called_meanwhile() -> None:
+    """Only its own member's reason can tell the command for an operator's choice."""
+    answer = judge("c1", c1=state(), c3=state(SPARE, seqno=11))
+    assert isinstance(answer, Call) and answer.node == "c3"
+    assert answer.reason.startswith(f"waits for c2, which may be ahead of c3 ({U1}:11); c3 has the latest data")
+
+
+def test_the_last_view_is_not_re_formed_without_who_is_a_spare_now() -> None:
+    """Galera would wait for it; but nobody else has to be ahead, so one begins."""
+    words = {"c1": state(view=view("c1", *NODES)), "c2": state(view=view("c2", *NODES)),
+             "c3": state(SPARE, view=view("c3", *NODES))}  # fmt: skip
+    assert isinstance(judge("c1", **words), Bootstrap)
+    assert "c1 is to begin" in judge("c2", **words).reason
 
 
 def test_an_interrupted_transfer_never_begins() -> None:

@@ -1,6 +1,7 @@
 """A model of Galera members under Pacemaker, driven by the real election: processes, disks, views, attribute words.
 
-What is modelled: attribute writes reach every node in one total order, each at its own pace; every step of an agent may
+What is modelled: Pacemaker runs `active` members at most, anywhere, and follows calls; who has none tells its data,
+sooner or later; attribute writes reach every node in one total order, each at its own pace; every step of an agent may
 be the last before a crash; members lag in applying until a view changes; a node may be cut off and lives on for a while
 before it is fenced. What is asserted, at every birth of a primary component: there is no other, and none of what was
 ever acknowledged is missing.
@@ -14,9 +15,9 @@ from typing import ClassVar
 
 from resource_agents.ocf.peers import Refuse, Wait
 from resource_agents.wsrep import election
-from resource_agents.wsrep.election import Bootstrap
+from resource_agents.wsrep.election import Bootstrap, Call
 from resource_agents.wsrep.state import NIL, View
-from resource_agents.wsrep.word import BLANK, CLAIM, ELECT, EMPTY, JOIN, PRIMARY, STATE, Word, decode, encode
+from resource_agents.wsrep.word import BLANK, CLAIM, ELECT, EMPTY, JOIN, PRIMARY, SPARE, STATE, Word, decode, encode
 
 UUID = "3655aefa-e65e-11f1-9d62-83c42b644701"
 
@@ -52,8 +53,11 @@ class Node:
 class Model:
     random: random.Random
     size: int = 3
+    active: int = 3
+    """So many members run at once."""
     nodes: dict[str, Node] = field(default_factory=dict)
     component: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
     acknowledged: int = -1
     number: int = 0
     ids: int = 0
@@ -69,7 +73,9 @@ class Model:
             for node in self.nodes.values()
             for step, possible in (
                 (self.deliver, bool(node.queue)),
-                (self.start, node.agent == "off" and not node.process and not node.cut),
+                (self.start, self.idle(node) and not node.cut and len(self.started()) < self.active),
+                (self.tell_data, self.idle(node)),
+                (self.obey, node.name in self.called and self.idle(node) and not node.cut),
                 (self.decide, node.agent == "elect" and not node.waiting_for_self),
                 (self.confirm, node.agent == "said" and not node.waiting_for_self),
                 (self.advance, node.agent in ("mark", "edit", "launch")),
@@ -88,7 +94,10 @@ class Model:
         ]
 
     WEIGHTS: ClassVar = {"power_off": 0.06, "cut_off": 0.03, "kill_process": 0.15, "stop": 0.15, "lose_agent": 0.08,
-               "commit": 0.4, "give_up": 0.2}  # fmt: skip
+               "commit": 0.4, "give_up": 0.2, "tell_data": 0.5}  # fmt: skip
+
+    CALM: ClassVar = {"deliver": 10.0, "start": 1.0, "tell_data": 0.1, "obey": 1.0, "decide": 1.0, "confirm": 1.0,
+                      "advance": 1.0, "become": 1.0, "tell": 0.1, "give_up": 0.05}  # fmt: skip
 
     def run(self, count: int) -> None:
         """Take `count` random steps. Faults come in seasons, so that whole clusters form as well as die."""
@@ -102,6 +111,44 @@ class Model:
                 continue
             step, node = self.random.choices(steps, weights)[0]
             step(node)
+
+    def recover_from_loss(self) -> None:
+        """The site loses power, all nodes come back, and there are no more faults: Violation unless `active` members
+        run in the end, or a node without data makes them ask the operator.
+        """
+        for node in self.nodes.values():
+            self.power_off(node)
+        for _ in range(2000):
+            possible = [(step, node) for step, node in self.steps() if step.__name__ in self.CALM]
+            step, node = self.random.choices(possible, [self.CALM[step.__name__] for step, _ in possible])[0]
+            step(node)
+            if len(self.component) == self.active:
+                return
+        waiting = {
+            election.decide(node.name, list(self.nodes), self.words(node)).reason
+            for node in self.nodes.values() if node.agent == "elect"
+        }  # fmt: skip
+        if not any("has no data" in reason for reason in waiting):
+            raise Violation(f"no cluster forms: {waiting}")
+        self.met["asks the operator"] += 1
+
+    # What Pacemaker does.
+
+    def idle(self, node: Node) -> bool:
+        return node.agent == "off" and not node.process
+
+    def started(self) -> list[Node]:
+        return [node for node in self.nodes.values() if not self.idle(node)]
+
+    def obey(self, node: Node) -> None:
+        """A called node is preferred: an instance moves there."""
+        others = [other for other in self.started() if other.name not in self.called]
+        if len(self.started()) >= self.active:
+            if not others:
+                return
+            self.stop(self.random.choice(others))
+        self.met["called"] += 1
+        self.start(node)
 
     # What the attribute daemon does.
 
@@ -138,8 +185,15 @@ class Model:
         node.agent = "elect"
         self.say(node, self.recover(node, ELECT))
 
+    def tell_data(self, node: Node) -> None:
+        """No member is started here, and the node says what it has."""
+        self.met["spare"] += 1
+        self.say(node, self.recover(node, SPARE))
+
     def decide(self, node: Node) -> None:
         decision = election.decide(node.name, list(self.nodes), self.words(node))
+        if isinstance(decision, Call):
+            self.called.add(decision.node)
         if isinstance(decision, Wait | Refuse):
             return
         node.agent = "said"
@@ -160,7 +214,7 @@ class Model:
     def advance(self, node: Node) -> None:
         """The steps of a bootstrap, each of which may be the last."""
         if node.agent == "mark":
-            node.marker, node.agent = True, "edit"
+            node.marker, node.agent = not node.safe, "edit"
         elif node.agent == "edit":
             node.safe, node.agent, node.restorable = True, "launch", False
         else:
@@ -176,6 +230,7 @@ class Model:
 
     def tell(self, node: Node) -> None:
         node.marker = False
+        self.called.clear()
         self.say(node, Word(PRIMARY, kind=STATE, uuid=UUID))
 
     def give_up(self, node: Node) -> None:
@@ -245,7 +300,8 @@ class Model:
         node.seqno = self.acknowledged
 
     def leave(self, node: Node) -> None:
-        """A clean stop: the view goes, and the rest stays primary whatever its size."""
+        """A clean stop: the marker goes, then the view, and the rest stays primary whatever its size."""
+        node.marker = False
         node.seqno, node.view, node.process = self.acknowledged, None, ""
         node.safe = len(self.component) == 1
         rest = self.component - {node.name}
@@ -275,6 +331,7 @@ class Model:
     def power_off(self, node: Node) -> None:
         """Sudden death, or fencing; the node's words go with it, and it comes back with what the others know."""
         self.met["power off"] += 1
+        self.called.discard(node.name)
         node.agent = "off"
         self.end(node)
         others = [other for other in self.nodes.values() if other is not node and not other.cut]

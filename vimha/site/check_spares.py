@@ -31,7 +31,7 @@ def services(site: Site) -> Iterator[Hit]:
 
 
 def clusters(site: Site) -> Iterator[Hit]:
-    """Members that keep a majority when one is lost, and spares that can be told what they missed."""
+    """Members that keep a majority when one is lost, and spares that tell what they have."""
     arbiter = any(node.role is Role.ARBITER for node in site.nodes.values())
     for name, service in site.stateful.items():
         if service.policy is None:
@@ -43,7 +43,7 @@ def clusters(site: Site) -> Iterator[Hit]:
         elif active % 2 == 0 and not (arbiter and name == "database"):
             without = "" if name == "messaging" else " and no arbiter"
             yield Hit(rules.EVEN_MEMBERS, path, f"`{name}` has {active} active members{without}", about=(NODES,))
-        if service.policy.spare and active > 1:
+        if name == "messaging" and service.policy.spare and active > 1:
             message = f"`{name}` has {service.policy.spare} spare"
             yield Hit(rules.SPARE_MEMBERS, (name, "policy", "spare"), message, about=(path,))
 

@@ -302,12 +302,12 @@ EVEN_MEMBERS = Rule(
     "Use an odd number of active members, or, for the database, a node with `role: arbiter`.",
 )  # fmt: skip
 SPARE_MEMBERS = Rule(
-    "S065", _WARNING, "spare members of a cluster with data",
-    "A spare takes over from members that run. When none does, at the first start and after the whole site lost power,"
+    "S065", _WARNING, "spare brokers",
+    "A spare takes over from brokers that run. When none does, at the first start and after the whole site lost power,"
     " those that start must know that no absent one is ahead, and a spare that does not run says nothing: they wait."
     " Queues, unlike the database, are not copied to a spare by themselves.",
     "Leave `policy` out unless you need spares. With them: apply the site without `policy` for such a start, and with"
-    " it once all members run; grow queues onto a spare that took over (rabbitmq-queues grow).",
+    " it once all brokers run; grow queues onto a spare that took over (rabbitmq-queues grow).",
 )  # fmt: skip
 SMALL_VIPS = Rule(
     "S066", _ERROR, "VIPs dealt out in a small site",
