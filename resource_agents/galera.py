@@ -77,8 +77,10 @@ class Galera(Agent):
         "its node attribute vimha-galera-called is 1, for which the clone needs a location rule. While it waits for a "
         "node or a state transfer runs, the resource is started but degraded, and says what it waits for. If that node "
         "will never come back, you decide which one begins:\n"
-        "  attrd_updater --name vimha-galera-bootstrap --update POSITION --node NODE\n"
-        "with the POSITION that the reason names; it is refused while a node that is present is ahead."
+        "  vimha decide RESOURCE NODE, or attrd_updater --private --name vimha-galera-bootstrap --update POSITION "
+        "--node NODE\n"
+        "with the POSITION that the node says (attrd_updater --query --all --name vimha-galera); it is refused while a "
+        "node that is present is ahead."
     )
     parameters = (
         Parameter("binary", "mariadbd's executable", "Path of mariadbd.", default="/usr/sbin/mariadbd"),
@@ -198,8 +200,8 @@ class Galera(Agent):
 
     def _council(self, deadline: Deadline) -> Council:
         return Council(
-            self.system, self.node, list(self.members), name=self.values["attribute"], deadline=deadline,
-            note=self._note,
+            self.system, self.node, list(self.members), resource=self.instance, name=self.values["attribute"],
+            deadline=deadline, note=self._note,
         )  # fmt: skip
 
     def _note(self, text: str) -> None:

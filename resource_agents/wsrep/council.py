@@ -28,10 +28,10 @@ class Council:
     """
 
     def __init__(
-        self, system: System, node: str, members: "Sequence[str]", *, name: str, deadline: Deadline,
+        self, system: System, node: str, members: "Sequence[str]", *, resource: str, name: str, deadline: Deadline,
         note: "Callable[[str], object]",
     ) -> None:  # fmt: skip
-        self._system, self._node, self._members = system, node, list(members)
+        self._system, self._node, self._members, self._resource = system, node, list(members), resource
         self._name, self._deadline, self._note = name, deadline, note
         self._attribute = Attribute(system, name, private=True)
         self._choice = Attribute(system, f"{name}-bootstrap", private=True)
@@ -90,10 +90,7 @@ class Council:
             return decision, False
         if self._forced(word):
             return choice, True
-        return Wait(
-            f"{decision.reason}. If that cannot come, decide that {self._node} begins: "
-            f"attrd_updater --name {self._name}-bootstrap --update {word.position} --node {self._node} --private"
-        ), False
+        return Wait(f"{decision.reason}; if that never comes: vimha decide {self._resource} {self._node}"), False
 
     def call(self, node: str) -> None:
         """Have Pacemaker start a member on `node`, if it has one to spare."""

@@ -168,7 +168,7 @@ def _unsure(best: str, absent: str, known: "Mapping[str, Word]") -> str:
     """Who may be ahead of `best`, as far as its data tell."""
     empty = ", ".join(sorted(name for name, word in known.items() if word.kind == EMPTY))
     if absent:
-        return f"waits for {absent}, which may be ahead of {best} ({known[best].position})"
+        return f"waits for {absent}, which may be ahead of {best} (at {known[best].seqno})"
     if empty:
         return f"{empty} has no data (a new disk, or one not mounted?) and might have been ahead of {best}"
     return ""
