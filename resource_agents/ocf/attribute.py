@@ -16,17 +16,20 @@ NO_SUCH_ATTRIBUTE = 105
 
 
 class Attribute:
-    """The transient node attribute `name` of this node; a file under /run keeps what was published last.
+    """The transient node attribute `name` of this node, or of `node`; a file under /run keeps what was published last.
 
     A `private` one is known to the attribute daemons only: it never reaches the CIB, so it starts no transition.
     """
 
-    def __init__(self, system: System, name: str, parent: int | None = None, *, private: bool = False) -> None:
+    def __init__(
+        self, system: System, name: str, parent: int | None = None, *, private: bool = False, node: str = ""
+    ) -> None:
         self._system = system
         self._name = name
         self._options = ["--private"] if private else []
+        self._node = ["--node", node] if node else []
         self._parent = system.parent if parent is None else parent
-        self._file = f"{FOLDER}/{name}.attribute"
+        self._file = f"{FOLDER}/{name}.{node}.attribute" if node else f"{FOLDER}/{name}.attribute"
 
     def published(self) -> str | None:
         """The value last published; None before the first and after `clear`."""
@@ -42,7 +45,8 @@ class Attribute:
         age = self._system.age(self._file)
         if age is not None and 0 <= age < REFRESH_S and self._system.read(self._file) == text:
             return []
-        code, said = self._system.run([UPDATER, "--name", self._name, "--update", value, *self._options], timeout_s)
+        argv = [UPDATER, "--name", self._name, "--update", value, *self._node, *self._options]
+        code, said = self._system.run(argv, timeout_s)
         self._system.write(self._file, text if code == 0 else f"{value}\nnot taken\n")
         return _trouble(code, said)
 
@@ -72,7 +76,7 @@ class Attribute:
 
     def clear(self, timeout_s: float) -> list[str]:
         """Delete the attribute and forget it; why the cluster did not, if it did not."""
-        code, said = self._system.run([UPDATER, "--name", self._name, "--delete"], timeout_s)
+        code, said = self._system.run([UPDATER, "--name", self._name, "--delete", *self._node], timeout_s)
         self._system.remove(self._file)
         return _trouble(code, said)
 

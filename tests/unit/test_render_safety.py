@@ -92,7 +92,7 @@ def test_xml_escapes_whatever_it_is_given() -> None:
     from vimha.render.cib import Cib, Op, Primitive
 
     evil = Primitive("id", "ocf:x:y", {"name": HOSTILE}, (Op("stop", 1),))
-    cib = Cib((), {}, {}, {}, (), (evil,), (), (), (), (), (), ())
+    cib = Cib((), {}, {}, {}, (), (evil,), (), (), (), (), (), (), ())
     root = etree.fromstring(fill("cib/cib.xml.j2", xml=True, made_by=HOSTILE, cib=cib))
     value = root.findall(".//primitive/instance_attributes/nvpair")[0].get("value")
     assert value is not None and value.split() == HOSTILE.split(), "XML makes any white space in a value a blank"

@@ -10,6 +10,7 @@ from itertools import combinations, permutations
 from random import Random
 
 import pytest
+from lxml import etree
 from pacemaker import needs_pacemaker
 from render_sites import example, ids, made, params, text, tree
 
@@ -18,6 +19,7 @@ from vimha.cluster.cib import Cib, Element
 from vimha.cluster.document import parse_cib
 from vimha.cluster.simulate import Transition
 from vimha.process import run
+from vimha.render.clustered import CALLED
 from vimha.render.node import balanced
 from vimha.render.schema import check_schema
 from vimha.site.loading import parse
@@ -29,7 +31,7 @@ Placement = dict[str, frozenset[str]]
 
 @cache
 def site(full: int, active: int, vips: int, scale: str = "large") -> Site:
-    """`active` of `full` nodes work, for each service, the database, and, in large, for the VIPs."""
+    """`active` of `full` nodes work, for each service, the clustered ones too, and, in large, for the VIPs."""
     spares = f"{{active: {active}, spare: {full - active}}}"
     nodes = "".join(
         f"  c{n}: {{addresses: [10.77.1.{10 + n}, 10.77.2.{10 + n}], bmc: 10.77.9.{10 + n}}}\n"
@@ -39,7 +41,8 @@ def site(full: int, active: int, vips: int, scale: str = "large") -> Site:
         f"site: t\nscale: {scale}\nnodes:\n{nodes}"
         f"vips: {{{', '.join(f'v{n}: 10.77.1.{100 + n}' for n in range(vips))}}}\n"
         f"services: {{{', '.join(f's{n}: {{port: {9000 + n}, policy: {spares}}}' for n in range(vips))}}}\n"
-        f"database: {{policy: {spares}}}\n{f'vip_policy: {spares}' if scale == 'large' else ''}\n".encode(),
+        f"database: {{policy: {spares}}}\nmessaging: {{policy: {spares}}}\n"
+        f"{f'vip_policy: {spares}' if scale == 'large' else ''}\n".encode(),
         "f",
     )
     assert loaded.site, loaded.findings
@@ -57,7 +60,7 @@ def started(content: bytes) -> policy.Formed:
 
 def members(of: Site, placement: Placement) -> dict[str, frozenset[str]]:
     """Where the instances are of what has spares."""
-    return {name: placement[name] for name in (*of.services, "database")}
+    return {name: placement[name] for name in (*of.services, *of.stateful)}
 
 
 def held(of: Site, placement: Placement) -> dict[str, str]:
@@ -118,7 +121,7 @@ def test_n_members_start_and_the_vips_are_on_n_nodes(shape: tuple[int, int, int]
     of = site(*shape)
     placement = formed(of).placement
     assert {name: len(nodes) for name, nodes in members(of, placement).items()} == dict.fromkeys(
-        (*of.services, "database"), of.vip_nodes()
+        (*of.services, *of.stateful), of.vip_nodes()
     )
     counts = Counter(held(of, placement).values())
     assert len(counts) == min(of.vip_nodes(), len(of.vips)) and max(counts.values()) - min(counts.values()) <= 1
@@ -191,7 +194,7 @@ def test_a_spare_starts_instances_after_the_vips(of: Site) -> None:
         ids(tree(of), f"//resource_set[@id='spares.last.{side}']/resource_ref") for side in ("first", "then")
     )
     assert first == ([f"vip-{name}" for name in of.vips] if len(of.vips) > 1 else ["front"])
-    assert then == [*(f"{name}-clone" for name in of.services), "database-clone"]
+    assert then == [*(f"{name}-clone" for name in of.services), "database-clone", "messaging-clone"]
     assert ids(tree(of), "//rsc_order[@id='spares.last']/@symmetrical") == ["false"]
 
 
@@ -202,6 +205,45 @@ def test_spares_of_a_small_site_take_over_too() -> None:
     for lost in of.nodes:
         _, transition = lose(formed(of).root, lost)
         assert hurt(transition, (lost,)) == [] and len(transition.placement["s0"]) == 2
+
+
+@needs_pacemaker
+@pytest.mark.parametrize("shape", [(4, 3, 3), *SITES], ids=str)
+@pytest.mark.parametrize("service", ["database", "messaging"])
+def test_a_member_moves_to_a_node_that_is_called_and_stays_there(shape: tuple[int, int, int], service: str) -> None:
+    of = site(*shape)
+    before = formed(of).placement
+    for called in set(of.nodes) - before[service]:
+        root = whatif.with_attributes(formed(of).root, called, {CALLED[service]: "1"})
+        transition = simulate.schedule(root, run, tasks=True)
+        after = transition.placement
+        assert called in after[service] and len(after[service] & before[service]) == of.instances_of(service) - 1
+        assert {**after, service: None} == {**before, service: None}
+        root = whatif.done(root, transition, NOW)
+        assert simulate.schedule(root, run).actions == ()
+        settled = simulate.schedule(whatif.with_attributes(root, called, {CALLED[service]: None}), run)
+        assert settled.actions == () and settled.placement == after
+
+
+@needs_pacemaker
+def test_a_call_for_who_has_a_member_or_for_a_banned_node_moves_nothing() -> None:
+    of = site(5, 3, 3)
+    for called in formed(of).placement["database"]:
+        root = whatif.with_attributes(formed(of).root, called, {CALLED["database"]: "1"})
+        assert simulate.schedule(root, run).actions == ()
+    spare = min(set(of.nodes) - formed(of).placement["database"])
+    root = whatif.with_attributes(formed(of).root, spare, {CALLED["database"]: "1"})
+    constraints = root.find("configuration/constraints")
+    assert constraints is not None
+    etree.SubElement(constraints, "rsc_location", id="ban", rsc="database-clone", node=spare, score="-INFINITY")
+    assert simulate.schedule(root, run).actions == ()
+
+
+def test_who_has_no_spares_is_called_nowhere() -> None:
+    assert ids(tree(site(5, 3, 3)), "//rsc_location[contains(@id, '.called')]") == [
+        "database-clone.called", "messaging-clone.called"
+    ]  # fmt: skip
+    assert ids(tree(example("stateful")), "//rsc_location[contains(@id, '.called')]") == []
 
 
 @needs_pacemaker
@@ -226,8 +268,8 @@ def test_spares_satisfy_pacemakers_schema(shape: tuple[int, int, int]) -> None:
 def test_a_clone_has_as_many_instances_as_are_active() -> None:
     root = tree(site(5, 3, 3))
     sizes = {name: ids(root, f"//clone[@id='{name}-clone']//nvpair[@name='clone-max']/@value")[0]
-             for name in ("s0", "database", "haproxy", "health", "ports")}  # fmt: skip
-    assert sizes == {"s0": "3", "database": "3", "haproxy": "5", "health": "5", "ports": "5"}
+             for name in ("s0", "database", "messaging", "haproxy", "health", "ports")}  # fmt: skip
+    assert sizes == {"s0": "3", "database": "3", "messaging": "3", "haproxy": "5", "health": "5", "ports": "5"}
 
 
 def test_every_node_knows_all_that_may_become_members() -> None:

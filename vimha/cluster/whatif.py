@@ -146,12 +146,14 @@ def _resource(state: Element, name: str, agent: Element | None) -> Element:
 
 
 def _record(place: Element, task: Task, now: int, *, failed: bool = False) -> None:
-    """Write `task`'s result into the history at `place`: one entry for each recurring operation, one for the rest."""
+    """Write `task`'s result into the history at `place`: one entry for each recurring operation, one for the rest.
+    A stop leaves no recurring one.
+    """
     recurs = task.operation == "monitor" and task.interval_ms > 0
     suffix = f"monitor_{task.interval_ms}" if recurs else "last_0"
     number = f"{task.resource}_{suffix}"
     for old in place.findall("lrm_rsc_op"):
-        if old.get("id") == number:
+        if old.get("id") == number or task.operation == "stop":
             place.remove(old)
     code = "1" if failed else "7" if task.operation == "monitor" and not recurs else "0"
     status = "4" if failed else "0"

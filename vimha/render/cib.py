@@ -77,6 +77,16 @@ class Needs:
 
 
 @dataclass(frozen=True)
+class Called:
+    """`resource` prefers, by `score`, nodes whose attribute `attribute` is 1."""
+
+    id: str
+    resource: str
+    attribute: str
+    score: str
+
+
+@dataclass(frozen=True)
 class Location:
     """`resource` has `score` on `node`."""
 
@@ -149,6 +159,7 @@ class Cib:
     fencing: tuple[Primitive, ...]
     resources: tuple[Primitive | Group | Clone, ...]
     needs: tuple[Needs, ...]
+    called: tuple[Called, ...]
     locations: tuple[Location, ...]
     nowhere: tuple[Nowhere, ...]
     colocations: tuple[Colocation, ...]

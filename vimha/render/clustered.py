@@ -10,7 +10,7 @@ to it once its health endpoint says that it is well.
 from collections.abc import Iterator
 
 from vimha.render import secrets
-from vimha.render.cib import Alert, Clone, Nowhere, Op, Primitive
+from vimha.render.cib import Alert, Called, Clone, Nowhere, Op, Primitive
 from vimha.render.environment import fill
 from vimha.render.fronts import ENDPOINT_PORT
 from vimha.render.model import Artefact
@@ -39,6 +39,10 @@ TOOLS_CONFIG = "/etc/rabbitmq/rabbitmq-env.conf"
 """What RabbitMQ's tools read when an operator calls them."""
 ARBITRATOR_USER = "vimha-garbd"
 """Whom garbd runs as where it has a key to read, instead of Debian's `nobody` (vimha/render/units.py)."""
+CALLED = {DATABASE: "vimha-galera-called", MESSAGING: "vimha-rabbitmq-called"}
+"""The node attribute by which the members' agents call for one on another node."""
+CALLED_SCORE = "10000"
+"""Above the stickiness of an instance (1000), so that one moves; below a ban's, which a call does not lift."""
 GROUP_PORT = 4567
 """Galera's group communication (gmcast.listen_addr's default)."""
 
@@ -54,6 +58,13 @@ def resources(site: Site, timings: Timings) -> Iterator[Clone]:
         yield Clone(f"{child.id}-clone", child, members + arbiters * (child.id == MESSAGING))
     if site.database and arbiters:
         yield Clone(f"{ARBITRATOR}-clone", _garbd(site, timings), arbiters)
+
+
+def called(site: Site) -> Iterator[Called]:
+    """Members that have spares run where they are called to (ocf/called.py), rather than where they are."""
+    for name in site.stateful:
+        if site.instances_of(name) < len(site.full_nodes()):
+            yield Called(f"{name}-clone.called", f"{name}-clone", CALLED[name], CALLED_SCORE)
 
 
 def nowhere(site: Site) -> Iterator[Nowhere]:

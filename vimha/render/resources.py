@@ -55,6 +55,7 @@ def build(site: Site, timings: Timings) -> Cib:
         fencing=fencing.devices(site, timings),
         resources=resources,
         needs=tuple(rule for rule in front_rules if isinstance(rule, Needs)),
+        called=tuple(clustered.called(site)),
         locations=(
             *(rule for rule in front_rules if isinstance(rule, Location)),
             *fencing.locations(site),
