@@ -32,7 +32,7 @@ def services(site: Site) -> Iterator[Hit]:
 
 def clusters(site: Site) -> Iterator[Hit]:
     """Members that keep a majority when one is lost, and spares that can be told what they missed."""
-    arbiter = any(node.role is Role.ARBITER for node in site.nodes.values())
+    arbiters = sum(node.role is Role.ARBITER for node in site.nodes.values())
     for name, service in site.stateful.items():
         if service.policy is None:
             continue
@@ -40,10 +40,13 @@ def clusters(site: Site) -> Iterator[Hit]:
         path: Path = (name, "policy", "active")
         if active == 1:
             yield Hit(rules.ONE_MEMBER, path, f"`{name}` has one active member")
-        elif active % 2 == 0 and not (arbiter and name == "database"):
-            without = "" if name == "messaging" else " and no arbiter"
-            yield Hit(rules.EVEN_MEMBERS, path, f"`{name}` has {active} active members{without}", about=(NODES,))
-        if service.policy.spare and active > 1:
+        elif name == "database" and active % 2 == 0 and not arbiters:
+            yield Hit(rules.EVEN_MEMBERS, path, f"`{name}` has {active} active members and no arbiter", about=(NODES,))
+        elif name == "messaging" and (active + arbiters) % 2 == 0:
+            also = f", {arbiters} of them on an arbiter" if arbiters else ""
+            message = f"`{name}` has {active + arbiters} active members{also}"
+            yield Hit(rules.EVEN_MEMBERS, path, message, about=(NODES,))
+        if name == "database" and service.policy.spare and active > 1:
             message = f"`{name}` has {service.policy.spare} spare"
             yield Hit(rules.SPARE_MEMBERS, (name, "policy", "spare"), message, about=(path,))
 

@@ -298,16 +298,17 @@ ONE_MEMBER = Rule(
 EVEN_MEMBERS = Rule(
     "S064", _WARNING, "an even number of active members",
     "Of two members the one that is left is no majority, and stops: the spare finds nobody to join. A split into equal"
-    " halves stops both, however many there are. An arbiter breaks the tie for the database; brokers have none.",
-    "Use an odd number of active members, or, for the database, a node with `role: arbiter`.",
+    " halves stops both, however many there are. An arbiter breaks the tie of the database; it has a broker of its own,"
+    " which counts as an active one.",
+    "Use an odd number of active members: of the message queue with the arbiters, of the database without any.",
 )  # fmt: skip
 SPARE_MEMBERS = Rule(
-    "S065", _WARNING, "spare members of a cluster with data",
+    "S065", _WARNING, "spare members of a database",
     "A spare takes over from members that run. When none does, at the first start and after the whole site lost power,"
     " those that start must know that no absent one is ahead, and a spare that does not run says nothing: they wait."
-    " Queues, unlike the database, are not copied to a spare by themselves.",
+    " (The message queue's spares do say.)",
     "Leave `policy` out unless you need spares. With them: apply the site without `policy` for such a start, and with"
-    " it once all members run; grow queues onto a spare that took over (rabbitmq-queues grow).",
+    " it once all members run.",
 )  # fmt: skip
 SMALL_VIPS = Rule(
     "S066", _ERROR, "VIPs dealt out in a small site",
