@@ -172,8 +172,10 @@ class Formation:
     def _outsider(self, decision: Boot | Join, seen: dict[str, Word]) -> str:
         """Why the cluster cannot take this node now; empty when it can. Its members are called."""
         cluster = ask(self._broker, decision.peer, self._deadline(TOOL_S))
-        wrong = cluster.obstacle(self._me, blank=self._broker.database.blank()) if cluster else ""
-        if cluster and wrong:
+        if cluster is None:
+            return f"{decision.peer} does not tell who its cluster's members are"
+        wrong = cluster.obstacle(self._me, blank=self._broker.database.blank())
+        if wrong:
             self._call(sorted(cluster.members & seen.keys()))
         return wrong
 
@@ -214,7 +216,9 @@ class Formation:
         if not self._spares or self._broker.database.blank():
             return False
         cluster = ask(self._broker, peer, self._deadline(TOOL_S))
-        return cluster is not None and cluster.serves and self._me not in cluster.members
+        if cluster is None:
+            raise OcfError(GENERIC, f"{peer} does not tell who its cluster's members are")
+        return cluster.serves and self._me not in cluster.members
 
     def _boot(self, decision: Decision, deadline: Deadline) -> None:
         """Start the VM as it is configured."""

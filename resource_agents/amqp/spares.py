@@ -41,15 +41,18 @@ class Spares:
         self._system, self._broker, self._values, self._attribute, self._say = system, broker, values, attribute, say
 
     def forget(self, lost: "Sequence[str]") -> None:
-        """Forget those of the stopped members `lost` that will not run again by themselves."""
+        """Forget those of the stopped members `lost` on whose nodes no broker is started."""
         try:
-            told = self._attribute.seen(ASK_S)
-            words = {name: decode(told.get(name, "")) for name in lost}
-            for name, word in words.items():
-                if word is None or word.phase == SPARE:
+            for name in lost:
+                if self._rests(name):
                     self._forget(name)
         except (OSError, ValueError) as error:
             self._say(f"{', '.join(lost)} cannot be forgotten now: {error}")
+
+    def _rests(self, name: str) -> bool:
+        """Whether no broker is started there."""
+        word = decode(self._attribute.seen(ASK_S).get(name, ""))
+        return word is None or word.phase == SPARE
 
     def _forget(self, name: str) -> None:
         deadline = Deadline(FORGET_S, self._system.monotonic)
@@ -64,12 +67,17 @@ class Spares:
                 return
             listing = [key_of(row) for row in queues if row.get("type") == "quorum" and name in hosts(row["members"])]
             if not listing:
-                break
+                if self._rests(name):
+                    self._leave_out(name)
+                return
             code, said = self._broker.ctl(self._deadline(), "eval", removal(listing[:BATCH], name))
             wrong = [line for line in said.split("\n") if line.strip() not in ("", "ok", DONE)]
             if code or wrong:
                 self._say(f"{name} is lost and stays a member: its replicas stay: {' '.join(wrong)[:300]}")
                 return
+
+    def _leave_out(self, name: str) -> None:
+        """Have the cluster forget `name`, which has nothing any more."""
         code, said = self._broker.ctl(self._deadline(), "forget_cluster_node", f"rabbit@{name}")
         if code:
             self._say(f"{name} is lost and could not be forgotten: {' '.join(said.split())[:300]}")

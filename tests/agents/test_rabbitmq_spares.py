@@ -104,8 +104,9 @@ def test_all_lose_power_and_the_one_that_ran_last_is_a_spare(site: Site, message
     for node in site.nodes:
         assert node.resource.probe() == 7
     for node in (two, three, four):
-        assert node("start").code == 0
+        assert node("start", patience_for_peers="60").code == 0
     wait_until(lambda: site.words("vimha-rabbitmq-called").get("n1"), 20)
+    assert "waits for n1, which is called to begin" in two("monitor").reason
     assert four("stop").code == 0
     assert one("start").code == 0
     for node in (one, two, three):

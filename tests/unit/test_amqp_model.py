@@ -353,11 +353,13 @@ class Model:
 
 @pytest.mark.parametrize(("size", "active"), [(1, 1), (2, 2), (3, 3), (5, 5), (4, 3), (5, 3)])
 def test_never_two_clusters_and_nothing_confirmed_is_lost(size: int, active: int) -> None:
-    begun = 0
+    begun = anew = 0
     for seed in range(60):
         model = Model(seed, size, active)
         model.live(12)
         model.settle()
         assert {node.version for node in model.together()} == {model.confirmed}, seed
         begun += model.begun
+        anew += model.anew
     assert begun > 60
+    assert anew > 20 or active == size
