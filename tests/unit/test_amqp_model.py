@@ -356,10 +356,12 @@ def test_never_two_clusters_and_nothing_confirmed_is_lost(size: int, active: int
     begun = anew = 0
     for seed in range(60):
         model = Model(seed, size, active)
+        if seed % 2:  # the first start goes well
+            model.settle()
         model.live(12)
         model.settle()
         assert {node.version for node in model.together()} == {model.confirmed}, seed
         begun += model.begun
         anew += model.anew
     assert begun > 60
-    assert anew > 20 or active == size
+    assert anew > 15 or active == size
