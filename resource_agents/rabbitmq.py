@@ -69,7 +69,8 @@ class RabbitMQ(Agent):
         "  attrd_updater --private --name vimha-rabbitmq-begin --update 1 --node NODE\n"
         "The monitor is an AMQP handshake with a time-out of its own, so a frozen broker is a failed one; at "
         "OCF_CHECK_LEVEL 10 it asks the management API for alarms, membership and quorum queues that are critical, "
-        "and has those that lack this node's replica given it."
+        "and has those that lack this node's replica given it. Where clone-max is below the number of members, the "
+        "others are spares: a lost member whose part one of them took is forgotten, and joins anew when it is needed."
     )
     parameters = (
         Parameter("binary", "rabbitmq-server", "Path of rabbitmq-server; its tools are beside it.",

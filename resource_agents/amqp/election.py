@@ -148,7 +148,7 @@ def _begin(
 def _missing(
     first: str, last: str, data: "Mapping[str, Word]", absent: list[str], active: int, *, hopeful: bool
 ) -> Wait | None:
-    """Why `first` may not begin yet; None when it may. `last` ran last: it is another one that was not started."""
+    """Why `first` may not begin yet; None when it may. `last` is the one that ran last, `first` or a spare."""
     names = ", ".join(absent)
     if not data:
         why = "a first start needs all members, for one that is absent may have the messages"
@@ -156,7 +156,7 @@ def _missing(
     cluster = sorted(name for name in data if name in data[first].of)
     spares = [name for name in cluster if data[name].phase == SPARE]
     if first in spares:
-        return Call(f"waits for {first}, which is called to begin: it ran last", cluster)
+        return Call(f"waits for {first} to be started: it ran last", cluster)
     have, need = len(cluster) - len(spares), max(len(data[first].of), active)
     if 2 * have <= need and (absent or spares or first != last):
         why = f"{have} of {need} databases are no majority, a later one may be absent"

@@ -106,7 +106,7 @@ def test_all_lose_power_and_the_one_that_ran_last_is_a_spare(site: Site, message
     for node in (two, three, four):
         assert node("start", patience_for_peers="60").code == 0
     wait_until(lambda: site.words("vimha-rabbitmq-called").get("n1"), 20)
-    assert "waits for n1, which is called to begin" in two("monitor").reason
+    assert "waits for n1 to be started: it ran last" in two("monitor").reason
     assert four("stop").code == 0
     assert one("start").code == 0
     for node in (one, two, three):
