@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from resource_agents.amqp.broker import Broker
     from resource_agents.amqp.replicas import Replicas
+    from resource_agents.amqp.spares import Spares
 
 POLL_S = 0.05
 CHECK_SHARE = 0.7
@@ -65,10 +66,11 @@ class RabbitMQ(Agent):
         "of all of them the one that ran last begins, by force_boot when its peers cannot come; a node without a "
         "database joins. While that is under way the resource is started but degraded, and says what it waits for. If "
         "it waits for a node that will never come back, you decide which one begins:\n"
-        "  attrd_updater --private --name vimha-rabbitmq-begin --update 1 --node NODE\n"
+        "  vimha decide RESOURCE NODE, or attrd_updater --private --name vimha-rabbitmq-begin --update 1 --node NODE\n"
         "The monitor is an AMQP handshake with a time-out of its own, so a frozen broker is a failed one; at "
         "OCF_CHECK_LEVEL 10 it asks the management API for alarms, membership and quorum queues that are critical, "
-        "and has those that lack this node's replica given it."
+        "and has those that lack this node's replica given it. Where clone-max is below the number of members, the "
+        "others are spares: a lost member whose part one of them took is forgotten, and joins anew when it is needed."
     )
     parameters = (
         Parameter("binary", "rabbitmq-server", "Path of rabbitmq-server; its tools are beside it.",
@@ -120,6 +122,7 @@ class RabbitMQ(Agent):
         except ValueError as error:
             raise OcfError(CONFIGURED, f"parameter amqp: {error}") from error
         self.members = parse_members(self.values["members"], ipv4=True)
+        self.active = min(int(env.get("OCF_RESKEY_CRM_meta_clone_max") or len(self.members)), len(self.members))
         self.node = env.get("OCF_RESKEY_CRM_meta_on_node") or system.node_name()
         self.folder = f"/run/vimha/{self.instance}.d"
         self.refusal = Refusal(system, f"{self.folder}/refused")
@@ -128,6 +131,7 @@ class RabbitMQ(Agent):
         self.listener = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/dead_peer.pid")
         self.helper = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/formation.pid")
         self.repairer = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/replicas.pid")
+        self.forgetter = Daemon(system, ["-", "known by its pid file alone"], f"{self.folder}/spares.pid")
 
     @property
     def _tail(self) -> list[str]:
@@ -158,7 +162,7 @@ class RabbitMQ(Agent):
 
     def stop(self) -> int:
         """End the broker in order, or at once when it is frozen; 0 only when its Erlang VM is gone."""
-        for daemon in (self.helper, self.listener, self.repairer):
+        for daemon in (self.helper, self.listener, self.repairer, self.forgetter):
             daemon.stop(0.0, self.deadline)
         process = self.vm.find()
         hung = process is not None and not process.frozen and self._hung()
@@ -166,8 +170,7 @@ class RabbitMQ(Agent):
         self.refusal.keep(OcfError(*self._told()))
         for name in ("formation.pid", "paused", "state"):
             self.system.remove(f"{self.folder}/{name}")
-        for trouble in self.attribute.clear(min(ASK_S, self.deadline.left() / 2)):
-            log(self.env, self.name, ERROR, f"{self.values['attribute']} may be left behind: {trouble}")
+        self._stand_by()
         return OK
 
     def monitor(self) -> int:
@@ -182,6 +185,8 @@ class RabbitMQ(Agent):
             self.reason = "" if self.probe else self.reason or "no such process"
             if code not in (OK, DEGRADED) and not self.probe:
                 raise OcfError(code, self.reason)
+            if self.probe:
+                self._stand_by()
             return NOT_RUNNING
         if process and process.frozen:
             raise OcfError(GENERIC, "stopped by a signal (state T): it lives, but serves nobody")
@@ -229,12 +234,14 @@ class RabbitMQ(Agent):
     def _look_deeper(self) -> int:
         from resource_agents.amqp.management import examine
 
-        failed, degraded = examine(
+        failed, degraded, lost = examine(
             self.system, self.values["management"], self.values["management_auth"], self.node,
-            members=list(self.members), timeout_s=self.deadline.left() * CHECK_SHARE,
+            members=list(self.members), active=self.active, timeout_s=self.deadline.left() * CHECK_SHARE,
         )  # fmt: skip
         if failed:
             raise OcfError(GENERIC, "; ".join(failed))
+        if lost and self.forgetter.find() is None:
+            self.forgetter.record(leave(lambda: self._spares().forget(lost)))
         age = self.system.age(f"{self.folder}/replicas.pid")
         if (age is None or age > REPAIR_S) and self.repairer.find() is None:
             self.repairer.record(leave(self._replicas().repair))
@@ -289,6 +296,23 @@ class RabbitMQ(Agent):
         for trouble in self.attribute.publish(f"{phase},{rest}", min(ASK_S, self.deadline.left() / 2)):
             log(self.env, self.name, ERROR, trouble)
 
+    def _stand_by(self) -> None:
+        """Tell what this node's database is, while no broker runs on it; or nothing, when that cannot be said."""
+        from resource_agents.amqp.word import SPARE, encode
+
+        timeout_s = min(ASK_S, self.deadline.left() / 2)
+        try:
+            broker = self._broker()
+            cookie = broker.cookie()
+            broker.database.check()
+        except OcfError:
+            troubles = self.attribute.clear(timeout_s)
+        else:
+            word = broker.database.word(SPARE, self.members, cookie)
+            troubles = self.attribute.publish(encode(word), timeout_s)
+        for trouble in troubles:
+            log(self.env, self.name, ERROR, f"{self.values['attribute']} may be an old one: {trouble}")
+
     def _check(self) -> None:
         self.need_binary(self.values["binary"])
         for file in ("rabbitmq.conf", "enabled_plugins", *(("inter_node_tls.config",) if self.values["key"] else ())):
@@ -307,13 +331,18 @@ class RabbitMQ(Agent):
         say = lambda text: log(self.env, self.name, INFO, text)  # noqa: E731
         return Replicas(self.system, self._broker(), list(self.members), self.values, say)
 
+    def _spares(self) -> "Spares":
+        from resource_agents.amqp.spares import Spares
+
+        return Spares(self.system, self._broker(), self.values, self.attribute, self._tell_of_spares)
+
     def _leave_helper(self) -> None:
         """Fork the process that brings the broker up; it lives on when this action ends."""
         from resource_agents.amqp.formation import Formation
 
         formation = Formation(
-            self.system, self._broker(), self.members, self.values, attribute=self.attribute,
-            choice=f"{self.values['attribute']}-begin", tell=self._tell, restore=self._replicas().restore,
+            self.system, self._broker(), self.members, self.values, resource=self.instance, active=self.active,
+            tell=self._tell, restore=self._replicas().restore,
         )  # fmt: skip
         self.helper.record(leave(formation.run))
 
@@ -342,6 +371,12 @@ class RabbitMQ(Agent):
         if self.system.read(f"{self.folder}/state") != text:
             self.system.write(f"{self.folder}/state", text)
             log(self.env, self.name, INFO if code in (OK, DEGRADED) else ERROR, reason or "serves")
+
+    def _tell_of_spares(self, text: str) -> None:
+        """What became of a lost member; changes are logged."""
+        if self.system.read(f"{self.folder}/spares") != text:
+            self.system.write(f"{self.folder}/spares", text)
+            log(self.env, self.name, INFO, text)
 
     def _told(self) -> tuple[int, str]:
         """(code, reason) of the coming up; INSTALLED becomes what Pacemaker takes from a monitor."""

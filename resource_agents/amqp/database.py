@@ -1,14 +1,22 @@
 """A broker's database on disk (Mnesia's folder), while its Erlang VM does not run.
 
 Invariant: nothing is removed but what this agent itself let RabbitMQ make while joining, before any client could reach
-it: the folder of a node that had none, marked by a file beside it for as long as that is so.
+it: the folder of a node that had none, marked by a file beside it for as long as that is so; and what was set aside,
+when another one is.
 """
 
 import re
 import shutil
+from pathlib import Path
 
+from resource_agents.amqp.served import last
+from resource_agents.amqp.word import Word
 from resource_agents.ocf.agent import INSTALLED, OcfError
 from resource_agents.ocf.system import System
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 TABLES = frozenset(("schema.DAT", "msg_stores", "quorum"))
 """Any of these tells that there are data: the tables' own list, messages, quorum queues' logs."""
@@ -36,6 +44,7 @@ class Database:
         self.name = name
         self.folder = f"{base}/rabbit@{name}"
         self._marker = f"{base}/vimha-joining@{name}"
+        self.aside = f"{base}/vimha-set-aside@{name}"
 
     def blank(self) -> bool:
         """True when there is no database, or one that a join which did not end left behind."""
@@ -69,6 +78,18 @@ class Database:
         if self.blank():
             return frozenset()
         return names(self._system.read(f"{self.folder}/nodes_running_at_shutdown") or "") | {self.name}
+
+    def word(self, phase: str, members: "Collection[str]", cookie: str) -> Word:
+        """What this node tells of it, of the site's `members` alone."""
+        of = frozenset() if self.blank() else self.members() | {self.name}
+        site = frozenset(members)
+        return Word(phase, ran=self.ran() & site, of=of & site, served=last(self._system, self.base), cookie=cookie)
+
+    def set_aside(self) -> None:
+        """Be blank from here on; what there was is kept, until the next time."""
+        root = self._system.root
+        shutil.rmtree(root + self.aside, ignore_errors=True)
+        Path(root + self.folder).rename(root + self.aside)
 
     def joining(self) -> bool:
         """True while a node that had no database is becoming a member."""

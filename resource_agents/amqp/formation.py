@@ -8,18 +8,20 @@ Invariant: no client is served before the node is a member of the one cluster (e
 
 from resource_agents.amqp.broker import Broker
 from resource_agents.amqp.database import names
-from resource_agents.amqp.election import Begin, Join, confirmed, decide, strangers
+from resource_agents.amqp.election import Begin, Boot, Call, Join, confirmed, decide, strangers
 from resource_agents.amqp.handshake import check
-from resource_agents.amqp.served import last, stamp
+from resource_agents.amqp.membership import ask
+from resource_agents.amqp.served import stamp
 from resource_agents.amqp.word import CLAIM, ELECT, JOIN, UP, Word, decode, encode
 from resource_agents.ocf.agent import DEGRADED, GENERIC, INSTALLED, OK, Deadline, OcfError
 from resource_agents.ocf.attribute import Attribute
+from resource_agents.ocf.called import Calls
 from resource_agents.ocf.peers import Decision, Refuse, Wait
 from resource_agents.ocf.system import System
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 POLL_S = 0.1
 LISTEN_S = 0.25
@@ -41,23 +43,27 @@ TURN_S = 0.3
 
 
 class Formation:
-    """One coming up of `broker`; `tell` takes the OCF code so far (190: under way) and the reason, and
-    `restore` is called when the broker serves (replicas.py).
+    """One coming up of `broker`, the instance of `resource` here, one of `active` that are to run; `tell` takes the OCF
+    code so far (190: under way) and the reason, and `restore` is called when the broker serves (replicas.py).
     """
 
     def __init__(
         self, system: System, broker: Broker, members: dict[str, str], values: dict[str, str], *,
-        attribute: Attribute, choice: str, tell: "Callable[[int, str], None]", restore: "Callable[[], None]",
+        resource: str, active: int, tell: "Callable[[int, str], None]", restore: "Callable[[], None]",
     ) -> None:  # fmt: skip
         self._system = system
         self._broker = broker
         self._members = members
         self._me = broker.name
+        self._resource = resource
         self._user = values["user"]
         self._hope_s = float(values["patience_for_peers"])
-        self._attribute = attribute
-        self._choice = Attribute(system, choice, private=True)
-        self._choice_name = choice
+        self._active = active
+        self._spares = active < len(members)
+        self._attribute = Attribute(system, values["attribute"], private=True)
+        self._choice = Attribute(system, f"{values['attribute']}-begin", private=True)
+        self._calls = Calls(system, values["attribute"])
+        self._called: Sequence[str] = ()
         self._tell = tell
         self._restore = restore
         self._begun = system.monotonic()
@@ -96,7 +102,7 @@ class Formation:
                     raise
                 self._tell(DEGRADED, f"tries again: {failure.reason}")
         stamp(self._system, self._broker.database.base)
-        self._say(word.said(UP))
+        self._say(self._anew(word, UP))
         self._tell(OK, "")
         self._tidy()
 
@@ -110,13 +116,7 @@ class Formation:
 
     def _look(self) -> Word:
         """What this node says of its database; the others hear it."""
-        database = self._broker.database
-        word = Word(
-            ELECT,
-            ran=database.ran() & set(self._members),
-            served=last(self._system, database.base),
-            cookie=self._cookie,
-        )
+        word = self._anew(self._broker.database.word(ELECT, self._members, self._cookie), ELECT)
         self._say(word)
         return word
 
@@ -129,9 +129,11 @@ class Formation:
             seen = self._seen(word)
             decision: Decision = Wait("waits for Pacemaker's attribute daemon to show this node's own word")
             if self._me in seen:
-                decision = decide(self._me, names, seen, hopeful=hopeful, forced=forced)
+                decision = decide(self._me, names, seen, active=self._active, hopeful=hopeful, forced=forced)
             if isinstance(decision, Refuse):
                 raise OcfError(INSTALLED, decision.reason)
+            if isinstance(decision, Call):
+                self._call(decision.nodes)
             if isinstance(decision, Wait):
                 self._tell(DEGRADED, self._with_remedy(decision.reason))
                 self._system.sleep(LISTEN_S)
@@ -141,11 +143,12 @@ class Formation:
                 self._tell(DEGRADED, contradiction)
                 self._system.sleep(LISTEN_S)
                 continue
-            said = word.said(CLAIM if isinstance(decision, Begin) else JOIN)
+            said = self._anew(word, CLAIM if isinstance(decision, Begin) else JOIN)
             self._say(said)
             heard = self._heard(said)
-            if heard and confirmed(self._me, names, heard, hopeful=hopeful, forced=forced):
+            if heard and confirmed(self._me, names, heard, active=self._active, hopeful=hopeful, forced=forced):
                 return decision
+            word = self._anew(word, ELECT)
             self._say(word)
             self._system.sleep(TURN_S * (1 + names.index(self._me)))
 
@@ -162,7 +165,29 @@ class Formation:
         if isinstance(decision, Begin):
             return f"{serving[0]} serves AMQP but says nothing: see whether Pacemaker runs there" if serving else ""
         up = {name for name, word in seen.items() if name != self._me and word.phase == UP}
-        return f"{min(up)} says that it serves, but does not answer" if up and not up & set(serving) else ""
+        if up and not up & set(serving):
+            return f"{min(up)} says that it serves, but does not answer"
+        return self._outsider(decision, seen) if self._spares and isinstance(decision, Boot | Join) else ""
+
+    def _outsider(self, decision: Boot | Join, seen: dict[str, Word]) -> str:
+        """Why the cluster cannot take this node now; empty when it can. Its members are called."""
+        cluster = ask(self._broker, decision.peer, self._deadline(TOOL_S))
+        if cluster is None:
+            return f"{decision.peer} does not tell who its cluster's members are"
+        wrong = cluster.obstacle(self._me, blank=self._broker.database.blank())
+        if wrong:
+            self._call(sorted(cluster.members & seen.keys()))
+        return wrong
+
+    def _call(self, nodes: "Sequence[str]") -> None:
+        """Have brokers run on `nodes`, and no other calls; repeated, for another waiting node may take back its own."""
+        if not self._spares:
+            return
+        if nodes != self._called:
+            self._calls.end(ASK_S)
+            self._called = nodes
+        for name in nodes:
+            self._calls.call(name, ASK_S)
 
     def _serves(self, name: str) -> bool:
         try:
@@ -174,6 +199,10 @@ class Formation:
     def _start(self, decision: Decision) -> None:
         """Do what was decided; OcfError when the broker does not come up by it."""
         deadline = self._deadline(BOOT_S)
+        if isinstance(decision, Boot | Join) and self._forgotten(decision.peer):
+            self._tell(DEGRADED, f"{decision.peer}'s cluster has forgotten this node: its old database is set aside")
+            self._broker.database.set_aside()
+            decision = Join(decision.peer)
         if isinstance(decision, Join):
             self._join(decision.peer, deadline)
         else:
@@ -181,6 +210,15 @@ class Formation:
         self._await_boot(deadline, self._greets)
         if self._broker.database.joining():
             self._broker.database.end_join()
+
+    def _forgotten(self, peer: str) -> bool:
+        """Whether this node has a database of a cluster that goes on without it, as `peer` says."""
+        if not self._spares or self._broker.database.blank():
+            return False
+        cluster = ask(self._broker, peer, self._deadline(TOOL_S))
+        if cluster is None:
+            raise OcfError(GENERIC, f"{peer} does not tell who its cluster's members are")
+        return cluster.serves and self._me not in cluster.members
 
     def _boot(self, decision: Decision, deadline: Deadline) -> None:
         """Start the VM as it is configured."""
@@ -270,6 +308,8 @@ class Formation:
         for name in sorted(self._broker.database.members() - set(self._members)):
             self._broker.ctl(self._deadline(TOOL_S), "forget_cluster_node", f"rabbit@{name}")
         self._choice.clear(ASK_S)
+        if self._spares:
+            self._calls.end(ASK_S)
         self._restore()
 
     def _seen(self, word: Word) -> dict[str, Word]:
@@ -297,16 +337,17 @@ class Formation:
             self._system.sleep(POLL_S / 4)
         return {}
 
+    def _anew(self, word: Word, phase: str) -> Word:
+        """`word` as it is said now, and was never before."""
+        return word.said(phase, int(self._system.monotonic() * 1000))
+
     def _say(self, word: Word) -> None:
         self._attribute.publish(encode(word), ASK_S)
 
     def _with_remedy(self, reason: str) -> str:
         if not reason.startswith("waits for"):
             return reason
-        return (
-            f"{reason}. If it will never come back, let this node begin: attrd_updater --private "
-            f"--name {self._choice_name} --update 1 --node {self._me}"
-        )
+        return f"{reason}; if that never comes: vimha decide {self._resource} {self._me}"
 
     def _deadline(self, seconds: float) -> Deadline:
         return Deadline(seconds, self._system.monotonic)

@@ -11,6 +11,7 @@ from resource_agents.ocf.http import exchange, parse_status, parse_target
 from resource_agents.ocf.system import System
 
 LARGEST = 4 << 20
+QUEUES = "/api/queues?columns=vhost,name,type,arguments,node,members,online,leader&disable_stats=true"
 ALARMS = (
     ("mem_alarm", "memory", "let consumers drain its queues"),
     ("disk_free_alarm", "disk space", "make room there, or put the node in standby"),
@@ -37,17 +38,19 @@ class Plain:
 
 
 def examine(
-    system: System, target: str, auth: str, node: str, *, members: list[str], timeout_s: float
-) -> tuple[list[str], list[str]]:
-    """(why it is failed, why it is degraded) of rabbit@`node`; an API that does not answer is degraded."""
+    system: System, target: str, auth: str, node: str, *, members: list[str], active: int, timeout_s: float
+) -> tuple[list[str], list[str], list[str]]:
+    """(why it is failed, why it is degraded) of rabbit@`node`, and whom it is to have forgotten; an API that does not
+    answer is degraded. Of the `members` of the site so many are to run as `active` says.
+    """
     try:
         ask = _asker(system, target, auth, timeout_s)
         nodes = _rows(ask, "/api/nodes?columns=name,running,mem_alarm,disk_free_alarm,partitions", auth)
         critical = ask("/api/health/checks/node-is-quorum-critical")
     except (OSError, ValueError) as error:
-        return [], [f"management API {target}: {error or type(error).__name__}"]
-    failed, degraded = judge(nodes, node, members)
-    return failed, degraded + judge_critical(*critical)
+        return [], [f"management API {target}: {error or type(error).__name__}"], []
+    failed, degraded = judge(nodes, node, members, active)
+    return failed, degraded + judge_critical(*critical), lost(nodes, node, members, active)
 
 
 def leads(system: System, target: str, auth: str, nodes: "Collection[str]", *, timeout_s: float) -> bool:
@@ -61,6 +64,11 @@ def leads(system: System, target: str, auth: str, nodes: "Collection[str]", *, t
     return any("@" not in leader or leader in names for leader in leaders)
 
 
+def all_queues(system: System, target: str, auth: str, *, timeout_s: float) -> "list[dict[str, object]]":
+    """All queues with where they are, looked up now. OSError or ValueError when the API does not say."""
+    return _rows(_asker(system, target, auth, timeout_s), QUEUES, auth)
+
+
 def queues_and_brokers(
     system: System, target: str, auth: str, *, timeout_s: float
 ) -> "tuple[list[dict[str, object]], list[str]]":
@@ -72,8 +80,7 @@ def queues_and_brokers(
     nodes = _rows(ask, "/api/nodes?columns=name,running,mem_alarm,disk_free_alarm", auth)
     if any(not node.get("running") or any(node.get(alarm) for alarm, _, _ in ALARMS) for node in nodes):
         return [], []
-    columns = "columns=vhost,name,type,arguments,members,online,leader&disable_stats=true"
-    return _rows(ask, f"/api/queues?{columns}", auth), [str(node.get("name")).partition("@")[2] for node in nodes]
+    return _rows(ask, QUEUES, auth), [str(node.get("name")).partition("@")[2] for node in nodes]
 
 
 def _asker(system: System, target: str, auth: str, timeout_s: float) -> "Ask":
@@ -93,7 +100,7 @@ def _rows(ask: "Ask", path: str, auth: str) -> "list[dict[str, object]]":
     return rows
 
 
-def judge(nodes: "list[dict[str, object]]", node: str, members: list[str]) -> tuple[list[str], list[str]]:
+def judge(nodes: "list[dict[str, object]]", node: str, members: list[str], active: int) -> tuple[list[str], list[str]]:
     """(failed, degraded) from /api/nodes."""
     failed, degraded = [], []
     known = {str(each.get("name", "")).partition("@")[2]: each for each in nodes}
@@ -107,12 +114,26 @@ def judge(nodes: "list[dict[str, object]]", node: str, members: list[str]) -> tu
                 f"alarm: {told} is short on {', '.join(at)}; publishers are blocked on all brokers: {remedy}"
             )
     gone = sorted(name for name in members if not known.get(name, {}).get("running"))
+    if len(members) - len(gone) >= active:
+        gone = [name for name in gone if name in known]
     if gone:
         degraded.append(f"not in its cluster now: {', '.join(gone)}")
     strangers = sorted(set(known) - set(members))
     if strangers:
         degraded.append(f"in its cluster, but no members of the site: {', '.join(strangers)}")
     return failed, degraded
+
+
+def lost(nodes: "list[dict[str, object]]", node: str, members: list[str], active: int) -> list[str]:
+    """The members of the cluster whose part spares have: `node` is to have them forgotten (spares.py). None when that
+    is another one's, or nobody's to do.
+    """
+    known = {str(each.get("name", "")).partition("@")[2]: each for each in nodes}
+    running = [name for name in members if known.get(name, {}).get("running")]
+    whole = active <= len(running) < len(known) < 2 * len(running)
+    if active == len(members) or not whole or running[0] != node:
+        return []
+    return sorted(set(known) - set(running))
 
 
 def judge_critical(status: int, answer: object) -> list[str]:

@@ -117,7 +117,7 @@ def missing(queues: "Sequence[Row]", me: str, brokers: "Sequence[str]") -> "tupl
         if queue.get("type") != "quorum":
             continue
         key = str(queue.get("vhost")), str(queue.get("name"))
-        members, online = _hosts(queue.get("members")), _hosts(queue.get("online"))
+        members, online = hosts(queue.get("members")), hosts(queue.get("online"))
         if me in members:
             if me not in online:
                 idle.append(key)
@@ -144,7 +144,7 @@ def addition(queues: "Sequence[Key]") -> str:
     An addition that was cut short has left a replica that the queue's record does not list: it is written there. A
     queue may be gone by now, or have lost its leader: that is its own error, not the others'.
     """
-    keys = ", ".join(f"{{{_binary(vhost)}, {_binary(name)}}}" for vhost, name in queues)
+    keys = ", ".join(f"{{{binary(vhost)}, {binary(name)}}}" for vhost, name in queues)
     return (
         f"[begin Done = (catch rabbit_quorum_queue:add_member(V, N, node(), {ADD_S * 1000:.0f})), "
         "Mended = Done =/= ok andalso (catch rabbit_quorum_queue:repair_amqqueue_nodes(V, N)) =:= repaired, "
@@ -153,11 +153,11 @@ def addition(queues: "Sequence[Key]") -> str:
     )
 
 
-def _binary(text: str) -> str:
+def binary(text: str) -> str:
     """`text` as an Erlang binary: its bytes, so that nothing in it is code."""
     return f"<<{','.join(map(str, text.encode()))}>>"
 
 
-def _hosts(nodes: object) -> set[str]:
+def hosts(nodes: object) -> set[str]:
     """The host parts of rabbit@HOST names."""
     return {str(node).partition("@")[2] for node in nodes} if isinstance(nodes, list) else set()

@@ -18,6 +18,7 @@ from ocf_calls import Answer, Resource, wait_until
 
 from resource_agents.mysql.client import Connection
 from resource_agents.wsrep.status import Status, read
+from resource_agents.wsrep.word import Word, decode
 from vimha.lab.bmc import tls
 from vimha.process import checked, run
 from vimha.render.clustered import group_tls
@@ -233,8 +234,14 @@ class Nodes:
             values.pop(name, None)
         self.store.write_text(json.dumps(known))
 
+    def said(self, name: str) -> Word:
+        """The node's word, as the attribute daemon has it."""
+        word = decode(json.loads(self.store.read_text())["vimha-galera"][name])
+        assert word
+        return word
+
     def decide(self, name: str, position: str) -> None:
-        """The operator's command, as the reason tells it."""
+        """What `vimha decide` tells the attribute daemon."""
         command = ["--name", "vimha-galera-bootstrap", "--update", position, "--node", name, "--private"]
         checked(run([str(self.folder / "attrd_updater"), *command]))
 

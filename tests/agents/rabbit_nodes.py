@@ -39,10 +39,10 @@ def ip(*words: str) -> None:
 
 
 class Site:
-    """A bridge in a namespace of its own, and `size` nodes n1 .. on it."""
+    """A bridge in a namespace of its own, and `size` nodes n1 .. on it, of which `active` are to run a broker."""
 
-    def __init__(self, folder: Path, size: int, *, encrypted: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, size: int, active: int, *, encrypted: bool = False) -> None:
+        self.folder, self.active = folder, active
         self.authority = tls.make_ca(folder) if encrypted else None
         """Who signs the nodes' certificates; None: they speak without TLS."""
         self.tag = f"vhr{os.getpid() % 100000}x{next(NUMBERS)}"
@@ -62,11 +62,11 @@ class Site:
             node.close()
         ip("netns", "del", f"{self.tag}-br")
 
-    def words(self) -> dict[str, str]:
+    def words(self, name: str = "vimha-rabbitmq") -> dict[str, str]:
         """What the fake attribute daemon knows, by node."""
         import json
 
-        path = self.folder / "attrd" / "vimha-rabbitmq"
+        path = self.folder / "attrd" / name
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
@@ -90,6 +90,7 @@ class Node:
             data=str(self.home / "mnesia"), log_dir=str(self.home / "log"), config_dir=str(self.folder / "etc"),
             cookie=str(self.folder / "cookie"), amqp=f"{self.address}:5672", members=site.members,
             management_auth=str(self.folder / "auth"), CRM_meta_on_node=self.name, patience_for_peers="3",
+            CRM_meta_clone_max=str(site.active),
         )  # fmt: skip
         if site.authority:
             self.certify(site.authority)
@@ -147,6 +148,13 @@ class Node:
             if path.is_file():
                 path.unlink()
 
+    def look_deeper(self) -> Answer:
+        """Pacemaker's monitor of every ten seconds."""
+        deep = Resource("rabbitmq", (*self.resource.prefix, "env", "OCF_CHECK_LEVEL=10"), **self.resource.parameters)
+        answer = deep("monitor", timeout_ms=10000)
+        assert answer.code in (0, 190), answer
+        return answer
+
     def tool(self, *words: str, tool: str = "rabbitmqctl") -> str:
         """What one of RabbitMQ's tools prints."""
         env = {"HOME": str(self.home), "ERL_INETRC": str(self.folder / "run-vimha/test-rabbitmq.d/inetrc"),
@@ -192,16 +200,27 @@ class Node:
         look = f"{{ok,Q}} = rabbit_amqqueue:lookup({resource}), rabbit_quorum_queue:info(Q, [online])."
         return set(re.findall(r"rabbit@(n\d)", self.tool("eval", look)))
 
-    def publish(self, queue: str) -> bool:
+    def publish(self, queue: str, text: str = "x") -> bool:
         """Whether a message to `queue` is confirmed here."""
         program = (
             "import pika, sys\n"
             "channel = pika.BlockingConnection(pika.ConnectionParameters(sys.argv[1])).channel()\n"
             "channel.confirm_delivery()\n"
-            "channel.basic_publish('', sys.argv[2], b'x', pika.BasicProperties(delivery_mode=2), mandatory=True)\n"
+            "last = pika.BasicProperties(delivery_mode=2)\n"
+            "channel.basic_publish('', sys.argv[2], sys.argv[3].encode(), last, mandatory=True)\n"
+        )
+        argv = ["ip", "netns", "exec", self.space, sys.executable, "-c", program, self.address, queue, text]
+        return run(argv, timeout_s=15).ok
+
+    def take(self, queue: str) -> list[str]:
+        """The messages that `queue` holds; they are put back."""
+        program = (
+            "import pika, sys\n"
+            "channel = pika.BlockingConnection(pika.ConnectionParameters(sys.argv[1])).channel()\n"
+            "while (got := channel.basic_get(sys.argv[2]))[0]: print(got[2].decode())\n"
         )
         argv = ["ip", "netns", "exec", self.space, sys.executable, "-c", program, self.address, queue]
-        return run(argv, timeout_s=15).ok
+        return checked(run(argv, timeout_s=30)).out.split()
 
     def close(self) -> None:
         self.kill()
@@ -233,11 +252,11 @@ class Node:
 
 
 @contextmanager
-def site_of(size: int, *, encrypted: bool = False) -> Iterator[Site]:
+def site_of(size: int, active: int = 0, *, encrypted: bool = False) -> Iterator[Site]:
     """A site in a folder that the broker's user may enter (pytest closes its own to others, again and again)."""
     with tempfile.TemporaryDirectory(prefix="vimha-rabbit-") as name:
         Path(name).chmod(0o755)
-        site = Site(Path(name), size, encrypted=encrypted)
+        site = Site(Path(name), size, active or size, encrypted=encrypted)
         try:
             yield site
         finally:

@@ -114,12 +114,12 @@ def test_a_stale_node_waits_and_says_for_whom_and_never_begins(cluster: Nodes, n
     assert [count(node) for node in nodes] == [before] * 3
 
 
-def test_an_operator_decides_with_the_command_that_the_reason_tells(cluster: Nodes, nodes: list[Node]) -> None:
+def test_an_operator_decides_who_begins(cluster: Nodes, nodes: list[Node]) -> None:
     insert(nodes[0])
     kill(*nodes)
     assert nodes[1].start(patience="1").code == 0
-    words = nodes[1].monitor().reason.split()
-    position = words[words.index("--update") + 1]
+    assert nodes[1].monitor().code == 190
+    position = cluster.said("c2").position
     cluster.decide("c2", "00000000-0000-0000-0000-000000000000:1")
     assert nodes[1].monitor().code == 190
     cluster.decide("c2", position)

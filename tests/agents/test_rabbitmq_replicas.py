@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from ocf_calls import Resource, wait_until
+from ocf_calls import wait_until
 from rabbit_nodes import Node, Site, site_of
 
 from resource_agents.amqp.replicas import DONE, addition
@@ -29,13 +29,6 @@ def site(installed: None) -> Iterator[Site]:
         yield site
 
 
-def look_deeper(node: Node) -> None:
-    """Pacemaker's monitor of every ten seconds."""
-    resource = node.resource
-    deep = Resource("rabbitmq", (*resource.prefix, "env", "OCF_CHECK_LEVEL=10"), **resource.parameters)
-    assert deep("monitor", timeout_ms=10000).code in (0, 190)
-
-
 def is_whole(node: Node, queue: str) -> None:
     wait_until(lambda: node.replicas(queue) == ALL, 30)
 
@@ -44,7 +37,7 @@ def is_mended(node: Node, queue: str) -> None:
     """A few deep monitors of `node` suffice: it looks at its queues every half a minute."""
 
     def mended() -> bool:
-        look_deeper(node)
+        node.look_deeper()
         return node.replicas(queue) == ALL
 
     wait_until(mended, 60)
@@ -70,7 +63,7 @@ def test_one_broker_starts_its_replica_and_tells_what_became_of_each_queue(node:
     assert node.tool("eval", addition(keys)).split() == ["ok", "{error,not_found}", "{error,not_found}", DONE]
     node.tool("eval", STOP.format(queue="q"))
     assert node.replicas("q") == set()
-    look_deeper(node)
+    node.look_deeper()
     wait_until(lambda: node.replicas("q") == {"n1"}, 20)
     assert node("stop").code == 0
     assert not (node.folder / "run-vimha/test-rabbitmq.d/replicas.pid").exists()
@@ -106,8 +99,8 @@ def test_the_monitor_adds_what_is_missing_once_all_brokers_run(site: Site) -> No
     first, second, lacking = site.nodes
     first.declare("small")
     first.tool("delete_member", "small", "rabbit@n3", tool="rabbitmq-queues")
-    look_deeper(first)
-    look_deeper(second)
+    first.look_deeper()
+    second.look_deeper()
     assert first.replicas("small") == {"n1", "n2"}
     is_mended(lacking, "small")
     survives(site, 0, "small")

@@ -198,9 +198,7 @@ def test_a_monitor_goes_on_with_an_election_and_a_probe_does_not(host: FakeHost)
     host.answers["attrd_updater"] = (0, SEEN.format("c1", encode(word)))
     code, reason = act(host, "monitor")
     assert code == DEGRADED
-    assert reason == (
-        "waits for c2, which may be ahead of c1 (at 7); if that never comes: vimha decide database c1"
-    )
+    assert reason == ("waits for c2, which may be ahead of c1 (at 7); if that never comes: vimha decide galera c1")
     assert act(host, "monitor", "0") == (NOT_RUNNING, "")
 
 

@@ -176,7 +176,9 @@ CASES: list[tuple[str, str, list[tuple[str, int]]]] = [
     ("two active members and an arbiter", swap((THREE, THREE + FOUR + arbiter(FIVE)))
      + "database: {policy: {active: 2, spare: 2}}\n", []),
     ("two active brokers and an arbiter", swap((THREE, THREE + FOUR + arbiter(FIVE)))
-     + "messaging: {policy: {active: 2,\n spare: 2}}\n", [("S064", 13), ("S065", 14)]),
+     + "messaging: {policy: {active: 2,\n spare: 2}}\n", []),
+    ("three active brokers and an arbiter", swap((THREE, THREE + FOUR + arbiter(FIVE)))
+     + "messaging: {policy: {active: 3,\n spare: 1}}\n", [("S064", 13)]),
     ("three active members", swap((THREE, THREE + FOUR + FIVE)) + "database: {policy: {active: 3, spare: 2}}\n"
      "messaging: {policy: {active: 5, spare: 0}}\n", []),
     ("VIPs on two of three nodes", swap(TWO_VIPS) + LARGE + SERVICES + "vip_policy: {active: 2, spare: 1}\n", []),

@@ -110,7 +110,7 @@ def test_the_highest_begins_when_the_view_is_lost() -> None:
     assert isinstance(judge("c2", **words), Bootstrap)
     assert judge("c1", **words).reason == f"c2 is to begin the cluster: its position is {U1}:11"
     del words["c1"]
-    assert judge("c2", **words).reason == f"waits for c1, which may be ahead of c2 (at 11)"
+    assert judge("c2", **words).reason == "waits for c1, which may be ahead of c2 (at 11)"
 
 
 def test_safe_to_bootstrap_needs_nobody_but_yields_to_who_is_ahead() -> None:
@@ -164,7 +164,7 @@ def test_who_may_be_ahead_of_a_spare_is_waited_for_and_the_spare_called_meanwhil
     """Only its own member's reason can tell the command for an operator's choice."""
     answer = judge("c1", c1=state(), c3=state(SPARE, seqno=11))
     assert isinstance(answer, Call) and answer.node == "c3"
-    assert answer.reason.startswith(f"waits for c2, which may be ahead of c3 (at 11); c3 has the latest data")
+    assert answer.reason.startswith("waits for c2, which may be ahead of c3 (at 11); c3 has the latest data")
 
 
 def test_the_last_view_is_not_re_formed_without_who_is_a_spare_now() -> None:

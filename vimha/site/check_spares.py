@@ -31,8 +31,8 @@ def services(site: Site) -> Iterator[Hit]:
 
 
 def clusters(site: Site) -> Iterator[Hit]:
-    """Members that keep a majority when one is lost, and spares that tell what they have."""
-    arbiter = any(node.role is Role.ARBITER for node in site.nodes.values())
+    """Members that keep a majority when one is lost."""
+    arbiters = sum(node.role is Role.ARBITER for node in site.nodes.values())
     for name, service in site.stateful.items():
         if service.policy is None:
             continue
@@ -40,12 +40,12 @@ def clusters(site: Site) -> Iterator[Hit]:
         path: Path = (name, "policy", "active")
         if active == 1:
             yield Hit(rules.ONE_MEMBER, path, f"`{name}` has one active member")
-        elif active % 2 == 0 and not (arbiter and name == "database"):
-            without = "" if name == "messaging" else " and no arbiter"
-            yield Hit(rules.EVEN_MEMBERS, path, f"`{name}` has {active} active members{without}", about=(NODES,))
-        if name == "messaging" and service.policy.spare and active > 1:
-            message = f"`{name}` has {service.policy.spare} spare"
-            yield Hit(rules.SPARE_MEMBERS, (name, "policy", "spare"), message, about=(path,))
+        elif name == "database" and active % 2 == 0 and not arbiters:
+            yield Hit(rules.EVEN_MEMBERS, path, f"`{name}` has {active} active members and no arbiter", about=(NODES,))
+        elif name == "messaging" and (active + arbiters) % 2 == 0:
+            also = f", {arbiters} of them on an arbiter" if arbiters else ""
+            message = f"`{name}` has {active + arbiters} active members{also}"
+            yield Hit(rules.EVEN_MEMBERS, path, message, about=(NODES,))
 
 
 def vips(site: Site) -> Iterator[Hit]:

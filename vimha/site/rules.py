@@ -298,16 +298,9 @@ ONE_MEMBER = Rule(
 EVEN_MEMBERS = Rule(
     "S064", _WARNING, "an even number of active members",
     "Of two members the one that is left is no majority, and stops: the spare finds nobody to join. A split into equal"
-    " halves stops both, however many there are. An arbiter breaks the tie for the database; brokers have none.",
-    "Use an odd number of active members, or, for the database, a node with `role: arbiter`.",
-)  # fmt: skip
-SPARE_MEMBERS = Rule(
-    "S065", _WARNING, "spare brokers",
-    "A spare takes over from brokers that run. When none does, at the first start and after the whole site lost power,"
-    " those that start must know that no absent one is ahead, and a spare that does not run says nothing: they wait."
-    " Queues, unlike the database, are not copied to a spare by themselves.",
-    "Leave `policy` out unless you need spares. With them: apply the site without `policy` for such a start, and with"
-    " it once all brokers run; grow queues onto a spare that took over (rabbitmq-queues grow).",
+    " halves stops both, however many there are. An arbiter breaks the tie of the database; it has a broker of its own,"
+    " which counts as an active one.",
+    "Use an odd number of active members: of the message queue with the arbiters, of the database without any.",
 )  # fmt: skip
 SMALL_VIPS = Rule(
     "S066", _ERROR, "VIPs dealt out in a small site",
@@ -352,7 +345,7 @@ RULES = (
     ONE_PLANE, FEW_PORTS, ONE_PORT, SAME_PORT, MANY_PLANES, BLIND_BOND, ARP_TARGET, TWO_MONITORS, ARP_LACP, NO_BOND,
     NO_BMC, BMC_IN_PLANE, UNCHECKED_BMC,
     NO_PLANE, NO_VIP, NOTHING, IDLE_VIP, PORT_CLASH, BACKEND_PORT, STANDBY_LARGE, ONE_VIP_LARGE, ID_CLASH,
-    TOO_MANY, MORE, TOO_FEW, ONE_ACTIVE, ONE_MEMBER, EVEN_MEMBERS, SPARE_MEMBERS, SMALL_VIPS, FEW_VIPS,
+    TOO_MANY, MORE, TOO_FEW, ONE_ACTIVE, ONE_MEMBER, EVEN_MEMBERS, SMALL_VIPS, FEW_VIPS,
     LOST_ALARMS, SPLIT_ALARMS, PLAIN_ALARMS, IDLE_ENCRYPTION,
 )  # fmt: skip
 """All of them, by code."""
