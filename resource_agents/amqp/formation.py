@@ -199,6 +199,8 @@ class Formation:
     def _start(self, decision: Decision) -> None:
         """Do what was decided; OcfError when the broker does not come up by it."""
         deadline = self._deadline(BOOT_S)
+        if isinstance(decision, Boot | Join):
+            self._broker.meet(decision.peer)
         if isinstance(decision, Boot | Join) and self._forgotten(decision.peer):
             self._tell(DEGRADED, f"{decision.peer}'s cluster has forgotten this node: its old database is set aside")
             self._broker.database.set_aside()
@@ -233,7 +235,6 @@ class Formation:
         """Become a member beside `peer` while nobody is served, then serve; OcfError when RabbitMQ made a cluster of
         its own. The VM is not stopped in between if that can be: were `peer` the only other member, it would pause.
         """
-        self._broker.meet(peer)
         database = self._broker.database
         blank = database.blank()
         if blank:

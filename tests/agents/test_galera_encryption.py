@@ -105,6 +105,8 @@ def test_a_stranger_is_not_let_in_and_says_why(formed: Nodes, tmp_path: Path, st
 def test_a_cluster_that_had_no_tls_gets_it(formed: Nodes) -> None:
     """docs/encryption.md: all at once, and back."""
     first, _ = formed.nodes
+    assert formed.arbiter is not None
+    assert formed.arbiter.agent("stop").code == 0
     for write, encrypted in (("INSERT INTO books.t VALUES (10)", False), ("INSERT INTO books.t VALUES (11)", True)):
         for node in formed.nodes:
             assert node.stop().code == 0
@@ -114,6 +116,7 @@ def test_a_cluster_that_had_no_tls_gets_it(formed: Nodes) -> None:
         wait_until(lambda: all(node.synced() for node in formed.nodes), WHOLE_S)
         assert {node.status().uuid for node in formed.nodes} == {first.status().uuid}
         first.sql(write)
+    assert formed.arbiter.agent("start").code == 0
     wait_until(formed.whole, WHOLE_S)
     assert formed.nodes[1].sql("SELECT i FROM books.t WHERE i >= 10") == [("10",), ("11",)]
 
