@@ -69,6 +69,7 @@ class Cluster:
         def settled() -> bool:
             now = status(self.run)
             seen.append(self.members(now))
+            print(now.problems, sorted(self.waiting(seen[-1])))
             return now.healthy and all(node.state == "online" for node in now.nodes) and self.whole(seen[-1])
 
         until(settled, 180.0)
