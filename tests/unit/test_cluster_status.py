@@ -171,11 +171,26 @@ def test_a_degraded_resource_is_a_problem_until_a_monitor_finds_it_well(own: str
     """As Pacemaker 2.1.5 writes it: a degraded result goes into the resource's last_failure, and the operation's own
     record is left as it was."""
     bad = (
-        '<lrm_rsc_op id="ports_last_failure_0" operation_key="ports_monitor_1000" rc-code="190" last-rc-change="429"/>'
+        '<lrm_rsc_op id="ports_last_failure_0" operation_key="ports_monitor_1000" rc-code="190" last-rc-change="429"'
+        ' call-id="113"/>'
     )
     same = f'<lrm_rsc_op id="ports_monitor_1000" operation_key="ports_monitor_1000" {own}/>' if own else ""
     found = seen(edited("</nodes>", degraded("ports_monitor_1000")), kept(bad + same))
     assert found.problems == (() if well else ("ports: monitor is degraded on control-2: eth1 is down",))
+
+
+@pytest.mark.parametrize(("last", "over"), [("stop", True), ("start", True), ("monitor", False)])
+def test_what_was_degraded_is_over_when_the_resource_was_stopped_or_started_since(last: str, over: bool) -> None:
+    """An instance that moved away leaves its node's last failure behind."""
+    bad = (
+        '<lrm_rsc_op id="ports_last_failure_0" operation_key="ports_monitor_1000" rc-code="190" last-rc-change="429"'
+        ' call-id="113"/>'
+    )
+    then = (
+        f'<lrm_rsc_op id="ports_last_0" operation_key="ports_{last}_0" operation="{last}" rc-code="0"'
+        ' last-rc-change="429" call-id="120"/>'
+    )
+    assert seen(edited("</nodes>", degraded("ports_monitor_1000")), kept(bad + then)).healthy == over
 
 
 def test_a_degraded_probe_is_no_problem_for_the_monitors_say_what_is() -> None:

@@ -224,17 +224,25 @@ def _failures(report: Element, cib: Cib) -> Iterator[Failure]:
 def _still_degraded(cib: Cib, node: str, key: str) -> bool:
     """Is the last result of the recurring operation `key` on `node` a degraded one? It is kept as the resource's last
     failure; the operation's own record is written again only when its result is good (Pacemaker 2.1.5). A probe's
-    tells nothing: the monitors that follow it do.
+    tells nothing: the monitors that follow it do. What was stopped or started since, by the order of calls on the node,
+    is not degraded any more.
     """
     if key.endswith("_monitor_0"):
         return False
-    since = {DEGRADED: 0, "0": 0}
-    for state in cib.root.iterfind("status/node_state"):
-        for each in state.iter("lrm_rsc_op") if state.get("uname") == node else ():
-            code, changed = each.get("rc-code", ""), int(each.get("last-rc-change", "0"))
-            if each.get("operation_key") == key and code in since:
-                since[code] = max(since[code], changed)
-    return since[DEGRADED] > since["0"]
+    resource = key.rpartition("_monitor_")[0]
+    records = [
+        each
+        for state in cib.root.iterfind("status/node_state") if state.get("uname") == node
+        for each in state.iter("lrm_rsc_op")
+    ]  # fmt: skip
+
+    def newest(field: str, code: str, *keys: str) -> int:
+        found = (each for each in records if each.get("operation_key") in keys and each.get("rc-code") == code)
+        return max((int(each.get(field, "0")) for each in found), default=0)
+
+    bad = newest("last-rc-change", DEGRADED, key) > newest("last-rc-change", "0", key)
+    ended = newest("call-id", "0", f"{resource}_stop_0", f"{resource}_start_0")
+    return bad and newest("call-id", DEGRADED, key) >= ended
 
 
 def _fencing(report: Element) -> Iterator[Fencing]:
