@@ -41,9 +41,9 @@ def test_a_machine_has_its_share_of_the_cpu_and_of_real_time(tmp_path: Path) -> 
         (folder / "cpu.rt_runtime_us").write_text("0")
     assert group.make(3)[-1] == str(below / "demo" / "n1")
     assert cpu_files(below) == {
-        "cpu.shares": "6144", "cpu.rt_runtime_us": "900000",
-        "demo/cpu.shares": "3072", "demo/cpu.rt_runtime_us": "450000",
-        "demo/n1/cpu.shares": "1024", "demo/n1/cpu.rt_runtime_us": "150000",
+        "cpu.shares": "12288", "cpu.rt_runtime_us": "900000",
+        "demo/cpu.shares": "6144", "demo/cpu.rt_runtime_us": "450000",
+        "demo/n1/cpu.shares": "2048", "demo/n1/cpu.rt_runtime_us": "150000",
     }  # fmt: skip
 
 

@@ -21,8 +21,8 @@ ROOT = Path("/sys/fs/cgroup")
 TREE = "vimha-lab"
 _V1 = ("freezer", "systemd", "unified", "cpu")
 """The hierarchies that matter on a v1 or hybrid host: v1's freezer, systemd's own, v2's beside them, v1's for CPU."""
-_SHARE = 1024
-"""A machine's cpu.shares: the kernel's default for one group."""
+_SHARE = 2048
+"""A machine's cpu.shares: twice what the kernel gives to one session of this host, a probe's or a test's."""
 _REALTIME_US = 150_000
 """What of each second a machine may use of each core at real-time priority, on kernels that want to be told
 (CONFIG_RT_GROUP_SCHED): twice what corosync needs (5-7 % of a core)."""
