@@ -14,19 +14,11 @@ settings.load_profile("busy")
 """How long an example takes says how busy the host is, and nothing of the code."""
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-TESTS = Path(__file__).parent
-GOLDEN = TESTS / "unit" / "golden"
+GOLDEN = Path(__file__).parent / "unit" / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files anew instead of comparing")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With `--dist loadgroup` one test of real daemons runs at a time, and one of labs beside it. (xdist reads the
-    groups before pytest_collection_modifyitems of a conftest is called.)
-    """
-    item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).parts[0]))
 
 
 @pytest.fixture
