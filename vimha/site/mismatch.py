@@ -12,7 +12,7 @@ from typing import Any
 
 from vimha.findings import Finding
 from vimha.site import rules, schema
-from vimha.site.model import Name
+from vimha.site.scalars import Name
 from vimha.site.units import Milliseconds, parse_ms
 from vimha.site.yamltext import Path, Places
 

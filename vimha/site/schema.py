@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel
 
-from vimha.site.model import (
+from vimha.site.model import Site
+from vimha.site.scalars import (
     NAME_PATTERN,
     Cipher,
     Count,
@@ -27,7 +28,6 @@ from vimha.site.model import (
     Port,
     PortOrNone,
     Rack,
-    Site,
     Uri,
     User,
 )
