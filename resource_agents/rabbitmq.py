@@ -175,12 +175,12 @@ class RabbitMQ(Agent):
 
     def monitor(self) -> int:
         """0 serves, 190 comes up, is paused or has an alarm, 1 frozen, hung or failed to come up, 7 not there."""
-        process, code = self.vm.find(), DEGRADED
-        if self._published("up") or self._published("paused"):
-            coming = False
-        else:
+        code, coming = DEGRADED, False
+        if not (self._published("up") or self._published("paused")):
+            lives = self.helper.find() is not None  # looked at first: the last word of one that has ended is told
             code, self.reason = self._told()
-            coming = code == DEGRADED and self.helper.find() is not None
+            coming = code == DEGRADED and lives
+        process = self.vm.find()
         if process is None and not coming:
             self.reason = "" if self.probe else self.reason or "no such process"
             if code not in (OK, DEGRADED) and not self.probe:

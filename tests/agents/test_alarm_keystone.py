@@ -77,7 +77,7 @@ def test_a_keystone_that_is_away_is_a_503_for_who_is_not_known(client: TestClien
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     finally:
         keystone.process.send_signal(signal.SIGCONT)
-    assert client.get(ALARMS, headers={"X-Auth-Token": other}).status_code == 200
+    until(lambda: client.get(ALARMS, headers={"X-Auth-Token": other}).status_code == 200, 30)
 
 
 def test_wrong_credentials_of_the_service_say_so(client: TestClient, keystone: Keystone, chosen: Settings) -> None:
