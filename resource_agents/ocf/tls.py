@@ -56,8 +56,8 @@ def check(system: System, values: "Mapping[str, str]", user: str, name: str = ""
 def meet(values: "Mapping[str, str]", who: str, where: tuple[str, int], timeout_s: float, name: str = "") -> None:
     """OcfError when the member `who`, who listens `where` says, and this node do not trust each other: INSTALLED
     when one's certificate is not the other's authority's, GENERIC when it speaks no TLS (yet), or its certificate is
-    not valid today. Nothing is said of one
-    that does not answer within `timeout_s`, nor without TLS here. `name` is what its certificate must be for.
+    not valid today. Nothing is said of one that does not answer within `timeout_s`, nor without TLS here. `name` is
+    what its certificate must be for.
     """
     if not values["key"]:
         return

@@ -67,11 +67,6 @@ def knet_flaps(ping_interval: int, ping_timeout: int) -> bool:
     return ping_timeout <= ticks * KNET_TICK
 
 
-def knet_link_dead(ping_timeout: int) -> int:
-    """How long a silent link is used, at worst: its timeout, seen at the next tick."""
-    return ping_timeout + KNET_TICK
-
-
 def looks(operations: Operations, least: int = 0) -> int:
     """How often an agent with standing looks looks at its service (resource_agents/ocf/standing.py): as often as
     Pacemaker asks, but every `least` at most.
