@@ -62,6 +62,10 @@ GROUP_PORT = 4567
 """gmcast.listen_addr's default port."""
 OUTAGE_S = 2.0
 """How long a member may be without quorum before it is failed: Galera heals a short loss of the network in 1.3 s."""
+BROKEN_S = 5.0
+"""How long a donor may be not ready though nobody joins, before it is failed: it hears at once of a transfer's end."""
+OUTAGE, BROKEN = -2, -4
+"""What `progress` keeps instead of an amount while a member has no quorum, or a donor nobody who joins."""
 ATTEMPTS = 3
 """So many starts of mariadbd end by themselves before the resource is failed."""
 
@@ -320,11 +324,24 @@ class Galera(Agent):
             self.progress.forget()
             return degraded(self.system, self.values["datadir"])
         if status.local_state == DONOR:
-            return "donor: it sends its state to a joiner, or is desynced by an operator"
+            return self._donor(status)
         idle = self.progress.idle(status.last_committed)
         if idle > STALL_S:
             raise OcfError(GENERIC, f"no progress for {idle:.0f} s: {status!r}")
         return f"catches up: {status!r}"
+
+    def _donor(self, status: Status) -> str:
+        """Why a donor is degraded; OcfError when it stays one for ever, and not ready: it was without quorum when its
+        transfer ended, so nobody heard that (codership/galera, issues 580 and 610). A new start is all that helps.
+        """
+        word = self.council.said()
+        if status.ready or word is None or self.council.joining(word):
+            self.progress.forget()
+            return "donor: it sends its state to a joiner, or is desynced by an operator"
+        idle = self.progress.idle(BROKEN)
+        if idle > BROKEN_S:
+            raise OcfError(GENERIC, f"its transfer broke off as it lost its quorum, {idle:.0f} s ago: {status!r}")
+        return f"donor, and nobody joins: {status!r}"
 
     def _outage(self, status: Status) -> str:
         """Without quorum: degraded for a moment, then failed; at once when the cluster has taken it out for good."""
@@ -332,7 +349,7 @@ class Galera(Agent):
             cause = lack(self.system, self.values["datadir"]) or f"{self.values['log']} tells which and why"
             what = "its cluster took it out, for it could not apply a write; it needs a copy of all data"
             raise OcfError(GENERIC, f"{what}: {cause}")
-        idle = self.progress.idle(-2)
+        idle = self.progress.idle(OUTAGE)
         if idle > OUTAGE_S:
             raise OcfError(GENERIC, f"without quorum for {idle:.1f} s: {status!r}")
         return f"without quorum: {status!r}"

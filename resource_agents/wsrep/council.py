@@ -10,7 +10,7 @@ from resource_agents.ocf.called import Calls
 from resource_agents.ocf.peers import Decision, Wait
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.election import Bootstrap, decide
-from resource_agents.wsrep.word import PRIMARY, Word, decode, encode
+from resource_agents.wsrep.word import CLAIM, JOIN, PRIMARY, Word, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +81,12 @@ class Council:
     def primary(self, word: Word) -> str:
         """A node that says it is in the primary component; empty when none does."""
         return min((name for name, other in self.seen(word).items() if other.phase == PRIMARY), default="")
+
+    def joining(self, word: Word) -> bool:
+        """Whether another member is on its way into the cluster, or that is not known."""
+        seen = self.seen(word)
+        others = {name: other.phase for name, other in seen.items() if name != self._node}
+        return self._node not in seen or not {JOIN, CLAIM}.isdisjoint(others.values())
 
     def decide(self, word: Word, seen: "Mapping[str, Word]") -> tuple[Decision, bool]:
         """What to do, and whether the operator chose it; a wait tells how, if that can be chosen for this node."""

@@ -46,8 +46,8 @@ with open({store!r}, "a+") as file:
         file.write(json.dumps(known))
 """
 EVS = (
-    "evs.keepalive_period=PT0.1S; evs.inactive_check_period=PT0.05S; evs.suspect_timeout=PT0.5S; "
-    "evs.inactive_timeout=PT1.5S; evs.install_timeout=PT1.5S; evs.join_retrans_period=PT0.2S"
+    "evs.keepalive_period=PT0.1S; evs.inactive_check_period=PT0.05S; evs.suspect_timeout=PT1.5S; "
+    "evs.inactive_timeout=PT4S; evs.install_timeout=PT4S; evs.join_retrans_period=PT0.2S"
 )
 # A mariadbd that starts removes all temporary tables of its tmpdir, whosever they are: so each node has its own.
 CONFIG = """[mysqld]

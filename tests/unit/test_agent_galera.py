@@ -16,8 +16,9 @@ from resource_agents.ocf.agent import CONFIGURED, DEGRADED, GENERIC, INSTALLED, 
 from resource_agents.ocf.attribute import Attribute
 from resource_agents.wsrep import spare
 from resource_agents.wsrep.datadir import Datadir
-from resource_agents.wsrep.member import failure, parse_client
+from resource_agents.wsrep.member import Member, failure, parse_client
 from resource_agents.wsrep.state import NIL, Saved, parse_saved, render_saved
+from resource_agents.wsrep.status import DONOR, Status
 from resource_agents.wsrep.word import ALONE, BLANK, EMPTY, STATE, TORN, Word, encode
 
 U1, U2 = "3655aefa-e65e-11f1-9d62-83c42b644701", "2c0cdedd-e65e-11f1-9d62-83c42b644701"
@@ -215,6 +216,52 @@ def test_nobody_decides_before_the_attribute_daemon_shows_its_own_word(host: Fak
 def test_a_member_that_was_synced_and_is_gone_is_not_running(host: FakeHost) -> None:
     Attribute(host, "vimha-galera").publish(encode(Word("primary", kind=STATE, uuid=U1)), 1)
     assert act(host, "monitor") == (NOT_RUNNING, "no such process")
+
+
+@pytest.fixture
+def member(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> Callable[[Status], None]:
+    """Have this node's member, which was synced, say that of itself."""
+    said: list[Status] = []
+    host.put("/run/vimha/galera.pid", "700\n5000\n")
+    host.put_process(700, ["/usr/sbin/mariadbd"])
+    Attribute(host, "vimha-galera").publish(encode(Word("primary", kind=STATE, uuid=U1)), 1)
+    monkeypatch.setattr(Member, "status", lambda *_: said[-1])
+    return said.append
+
+
+def status(state: int, *, ready: bool = True, primary: bool = True) -> Status:
+    return Status(ready=ready, cluster_status="Primary" if primary else "non-Primary", local_state=state,
+                  state_comment="", cluster_size=2, uuid=U1, last_committed=7)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("other", "shown", "ready", "ends"),
+    [("primary", True, False, GENERIC), ("spare", True, False, GENERIC), ("", True, False, GENERIC),
+     ("join", True, False, DEGRADED), ("claim", True, False, DEGRADED), ("primary", False, False, DEGRADED),
+     ("primary", True, True, DEGRADED)],
+)  # fmt: skip
+def test_a_donor_whose_transfer_broke_is_failed_and_no_other(
+    host: FakeHost, member: Callable[[Status], None], other: str, shown: bool, ready: bool, ends: int
+) -> None:
+    words = {"c1": Attribute(host, "vimha-galera").published() if shown else "", "c2": other and f"{other},kind=state"}
+    host.answers["attrd_updater"] = (0, "".join(SEEN.format(*pair) for pair in words.items()))
+    member(status(DONOR, ready=ready))
+    assert act(host, "monitor")[0] == DEGRADED
+    host.sleep(6)
+    code, reason = act(host, "monitor")
+    assert code == ends, reason
+    assert ("broke off" in reason) == (ends == GENERIC)
+
+
+def test_an_outage_is_as_long_as_itself(host: FakeHost, member: Callable[[Status], None]) -> None:
+    """And not as the time since an earlier one, which ended in a transfer."""
+    for said, code in ((status(0, primary=False), DEGRADED), (status(DONOR), DEGRADED),
+                       (status(0, primary=False), DEGRADED)):  # fmt: skip
+        member(said)
+        assert act(host, "monitor")[0] == code
+        host.sleep(1.5)
+    host.sleep(1)
+    assert act(host, "monitor")[0] == GENERIC
 
 
 def test_who_is_behind_a_spare_calls_it_from_its_monitor(host: FakeHost) -> None:
