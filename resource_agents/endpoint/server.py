@@ -1,11 +1,12 @@
-"""The endpoint's loop: askers in, answers out; the looks run beside it, each in a thread of its own.
+"""The endpoint's loop: askers in, answers out; a look that is not answered at once goes on in a thread of its own.
 
-Invariant: nothing in the loop waits for a service or for an asker. A look may hang; its thread hangs, and the loop
-answers for it. At most `MOST` askers are connected, the oldest gives way to the newest, and none for longer than
-`ASKER_S`.
+Invariant: the loop waits for no asker, and for a service no longer than watch.QUICK_S a look. A look may hang; its
+thread hangs, and the loop answers for it. At most `MOST` askers are connected, the oldest gives way to the newest, and
+none for longer than `ASKER_S`.
 
-haproxies ask fifty times a second, and most of an answer's CPU is the connection. So the sockets are the interpreter's
-own (_socket): those of `socket` look up the names of their constants for each connection, a fifth of it all.
+haproxies ask forty times a second on every node. So an asker whose request is there when it is accepted (it is, by
+TCP_DEFER_ACCEPT) and whose answer is known in time costs one turn without a selector, and the sockets are the
+interpreter's own (_socket): those of `socket` look up the names of their constants for each connection.
 """
 
 import _socket
@@ -21,7 +22,7 @@ from resource_agents.endpoint.watch import Look, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MOST = 64
 """Three haproxies with a few back-ends ask at once at most."""
@@ -32,18 +33,15 @@ FIT = answer(GOOD)
 
 
 class Asker:
-    """One connection: what it has sent, and whose answer it waits for. `watched`: the selector tells of it; most are
-    served before there is anything to wait for.
-    """
+    """One connection that waits: what it has sent, and whose answer it waits for."""
 
-    __slots__ = ("data", "sock", "until", "watch", "watched")
+    __slots__ = ("data", "sock", "until", "watch")
 
     def __init__(self, sock: _socket.socket, until: float) -> None:
         self.sock = sock
         self.until = until
         self.data = b""
         self.watch: Watch | None = None
-        self.watched = False
 
 
 class Server:
@@ -62,39 +60,43 @@ class Server:
     def run(self) -> None:
         """Serve; returns never."""
         while True:
-            self.turn(None)
+            self.turn()
 
-    def turn(self, longest_s: float | None) -> None:
-        """Wait for the next event, `longest_s` at most, and deal with all there is."""
-        now = time.monotonic()
-        ends = [self._end(asker) for asker in self._askers.values()]
-        waits = [max(0.0, end - now) for end in ends] + ([] if longest_s is None else [longest_s])
-        events = self._selector.select(min(waits) if waits else None)
+    def turn(self) -> None:
+        """Wait for the next event, and deal with all there is."""
+        if not self._askers:
+            self._accept()
+            return
+        first = min(self._end(asker) for asker in self._askers.values())
+        events = self._selector.select(max(0.0, first - time.monotonic()))
         now = time.monotonic()
         for key, _ in events:
             if key.fileobj is self._listener:
-                self._accept(now)
+                self._accept()
             elif key.fd == self._wake:
+                os.eventfd_read(self._wake)
                 self._learn()
-            elif asker := self._askers.get(key.fd):
-                self._read(asker, now)
+            elif (asker := self._askers.get(key.fd)) and self._serve(asker, now):
+                self._part(asker)
         self._expire(now)
 
     def _watch(self, look: Look) -> Watch:
-        """A watch whose looks run in a thread of their own."""
+        """A watch whose looks, but for the quick ones, run in a thread of their own."""
         demand: SimpleQueue[None] = SimpleQueue()
+
+        def begin() -> str | None:
+            finding = found(look.quick)
+            if finding is None:
+                demand.put(None)
+            return finding
 
         def work() -> None:
             while True:
                 demand.get()
-                try:
-                    finding = look()
-                except Exception as error:
-                    finding = f"{type(error).__name__}: {error}"
-                self._findings.put((watch, finding))
+                self._findings.put((watch, found(look) or ""))
                 os.eventfd_write(self._wake, 1)
 
-        watch = Watch(lambda: demand.put(None), look.fresh_s)
+        watch = Watch(begin, look.fresh_s)
         Thread(target=work, daemon=True).start()
         return watch
 
@@ -102,83 +104,89 @@ class Server:
         due = asker.watch.due if asker.watch else None
         return asker.until if due is None else due
 
-    def _accept(self, now: float) -> None:
-        """Take the next asker; another one that waits is the next turn's."""
+    def _accept(self) -> None:
+        """Take the next asker; another one that waits is the next turn's. It is kept only if it must wait."""
         try:
             number, _ = self._listener._accept()  # type: ignore[attr-defined]
         except OSError:
             return
-        sock = _socket.socket(self._listener.family, _socket.SOCK_STREAM, 0, number)
-        sock.setblocking(False)
+        now = time.monotonic()
+        asker = Asker(_socket.socket(self._listener.family, _socket.SOCK_STREAM, 0, number), now + ASKER_S)
+        if self._serve(asker, now):
+            asker.sock.close()
+            return
         if len(self._askers) >= MOST:
             self._part(next(iter(self._askers.values())))
-        asker = self._askers[sock.fileno()] = Asker(sock, now + ASKER_S)
-        self._read(asker, now)
-        if sock.fileno() >= 0:
-            asker.watched = True
-            self._selector.register(sock, selectors.EVENT_READ)
+        self._askers[number] = asker
+        self._selector.register(asker.sock, selectors.EVENT_READ)
 
-    def _read(self, asker: Asker, now: float) -> None:
-        """Take what an asker has sent; answer at once if that is possible."""
+    def _serve(self, asker: Asker, now: float) -> bool:
+        """Take what an asker has sent, and answer if that is possible; True when it has nothing to wait for."""
         try:
-            chunk = asker.sock.recv(LONGEST)
+            chunk = asker.sock.recv(LONGEST, _socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return
+            return False
         except OSError:
-            chunk = b""
+            return True
         if not chunk or asker.watch:
-            self._part(asker)
-            return
+            return True
         asker.data += chunk
         path = path_of(asker.data)
-        if isinstance(path, int):
-            self._answer(asker, answer(path))
-        elif path == ALIVE:
-            self._answer(asker, FIT)
-        elif path is not None:
-            self._ask(asker, path, now)
+        if path is None:
+            return False
+        if isinstance(path, str) and path != ALIVE:
+            return self._ask(asker, path, now)
+        return reply(asker, FIT if path == ALIVE else answer(int(path)))
 
-    def _ask(self, asker: Asker, path: str, now: float) -> None:
+    def _ask(self, asker: Asker, path: str, now: float) -> bool:
         watch = self._watches.get(path)
         if watch is None:
-            self._answer(asker, answer(404))
-            return
+            return reply(asker, answer(404))
+        self._learn()
         finding = watch.ask(now)
         if finding is None:
             asker.watch = watch
-        else:
-            self._tell(asker, finding)
+            return False
+        return tell(asker, finding)
 
     def _learn(self) -> None:
         """Take the findings of the looks that have ended, and answer who waited for them."""
-        os.eventfd_read(self._wake)
         while not self._findings.empty():
             watch, finding = self._findings.get()
             watch.learn(finding)
             for asker in [asker for asker in self._askers.values() if asker.watch is watch]:
-                self._tell(asker, finding)
+                tell(asker, finding)
+                self._part(asker)
 
     def _expire(self, now: float) -> None:
         for asker in [asker for asker in self._askers.values() if self._end(asker) <= now]:
-            finding = asker.watch.overdue(now) if asker.watch else None
-            if finding is None:
-                self._part(asker)
-            else:
-                self._tell(asker, finding)
-
-    def _tell(self, asker: Asker, finding: str) -> None:
-        self._answer(asker, answer(UNAVAILABLE, finding) if finding else FIT)
-
-    def _answer(self, asker: Asker, data: bytes) -> None:
-        with suppress(OSError):
-            asker.sock.send(data)
-        self._part(asker)
+            if asker.watch and (finding := asker.watch.overdue(now)) is not None:
+                tell(asker, finding)
+            self._part(asker)
 
     def _part(self, asker: Asker) -> None:
         del self._askers[asker.sock.fileno()]
-        if asker.watched:
-            self._selector.unregister(asker.sock)
+        self._selector.unregister(asker.sock)
         asker.sock.close()
+
+
+def found(look: "Callable[[], str | None]") -> str | None:
+    """What a look finds; its own fault is a finding too."""
+    try:
+        return look()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def tell(asker: Asker, finding: str) -> bool:
+    return reply(asker, answer(UNAVAILABLE, finding) if finding else FIT)
+
+
+def reply(asker: Asker, data: bytes) -> bool:
+    """Send it; True: the asker has nothing to wait for."""
+    with suppress(OSError):
+        asker.sock.send(data, _socket.MSG_DONTWAIT)
+    return True
 
 
 def listen(host: str, port: int) -> _socket.socket:
@@ -190,5 +198,4 @@ def listen(host: str, port: int) -> _socket.socket:
     listener.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_DEFER_ACCEPT, 1)
     listener.bind((host, port))
     listener.listen(MOST)
-    listener.setblocking(False)
     return listener

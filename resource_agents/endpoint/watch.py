@@ -20,6 +20,9 @@ PATIENCE_S = 0.25
 """How long a service may keep a look waiting. It answers in a few milliseconds; on a host whose cores a peer's boot
 took, looks of 0.18 s were seen, and each closed the sessions of all clients. With a longer one haproxy would know of a
 frozen service too late (0.5 s)."""
+QUICK_S = 0.01
+"""How long the endpoint's loop itself waits for a service. One that is well answers in a millisecond; to have a thread
+wait for that costs more than the answer."""
 RECENT_S = 1.0
 """A finding from before a pending look counts while no more than this lies between the two."""
 
@@ -33,14 +36,22 @@ class Look:
     """How long a finding may be handed out: it bounds how often the service is looked at, and adds to what a load
     balancer needs to learn of a change."""
 
+    def quick(self) -> str | None:
+        """The finding, if the service gives it within QUICK_S over a connection that is open; None: a call is needed,
+        which goes on with this look. It keeps nobody waiting for longer, whatever the service does.
+        """
+        return None
+
     def __call__(self) -> str:
         raise NotImplementedError
 
 
 class Watch:
-    """A service under watch: `begin` starts a look at it, whose finding is handed to `learn`."""
+    """A service under watch: `begin` starts a look at it, and returns the finding or None; then it is handed to `learn`
+    later.
+    """
 
-    def __init__(self, begin: "Callable[[], None]", fresh_s: float) -> None:
+    def __init__(self, begin: "Callable[[], str | None]", fresh_s: float) -> None:
         self._begin = begin
         self._fresh_s = fresh_s
         self._finding = ""
@@ -55,7 +66,9 @@ class Watch:
             return self._finding
         if self._pending is None:
             self._pending = now
-            self._begin()
+            if (finding := self._begin()) is not None:
+                self.learn(finding)
+                return finding
         return self.overdue(now)
 
     @property

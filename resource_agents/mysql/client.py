@@ -61,9 +61,18 @@ class Connection:
 
     def query(self, sql: str, timeout_s: float | None = None) -> list[tuple[str, ...]]:
         """The rows that `sql` gives, as text, within `timeout_s` (as long as connecting could take, by default)."""
+        self.ask(sql, timeout_s)
+        return self.answer(self._end - self._clock())
+
+    def ask(self, sql: str, timeout_s: float | None = None) -> None:
+        """Send `sql` within `timeout_s`; its `answer` is to be read before anything else is asked."""
         self._end = self._clock() + (self._timeout_s if timeout_s is None else timeout_s)
         self._next = 0
         self._send(QUERY + sql.encode())
+
+    def answer(self, timeout_s: float) -> list[tuple[str, ...]]:
+        """The rows that come within `timeout_s` of what was asked."""
+        self._end = self._clock() + timeout_s
         columns = packet.parse_count(self._receive())
         rows: list[tuple[str, ...]] = []
         if not columns:

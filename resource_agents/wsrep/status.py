@@ -51,7 +51,12 @@ class Status:
 
 def read(connection: "Connection", timeout_s: float | None = None) -> Status:
     """Ask the member. ValueError when it knows no wsrep: the provider is not loaded."""
-    known = {row[0].lower(): row[1] for row in connection.query(QUERY, timeout_s) if len(row) == 2}
+    return parse(connection.query(QUERY, timeout_s))
+
+
+def parse(rows: "list[tuple[str, ...]]") -> Status:
+    """The status in what QUERY gives; ValueError when the server knows none."""
+    known = {row[0].lower(): row[1] for row in rows if len(row) == 2}
     if "wsrep_cluster_status" not in known:
         raise ValueError("the server knows no wsrep status: wsrep_on and wsrep_provider are not set")
     uuid = known.get("wsrep_local_state_uuid", "")

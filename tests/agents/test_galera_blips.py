@@ -55,7 +55,7 @@ def cut_off(pair: Nodes, node: Node, *, cut: bool) -> None:
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
 def test_a_donor_that_loses_its_quorum_in_a_transfer_serves_again(pair: Nodes, turn: int) -> None:
-    """Galera itself leaves it a donor for ever, and not ready, when the transfer ends meanwhile: in two turns of five."""
+    """Galera itself leaves it a donor for ever, and not ready, when the transfer ends meanwhile (two turns of five)."""
     first, second = pair.nodes
     first.sql(f"SET GLOBAL wsrep_provider_options = '{SOON}'")
     assert second.stop().code == 0
@@ -69,5 +69,5 @@ def test_a_donor_that_loses_its_quorum_in_a_transfer_serves_again(pair: Nodes, t
     time.sleep(CUT_S)
     cut_off(pair, second, cut=False)
     starting.join()
-    wait_until(lambda: all([recovered(node) for node in pair.nodes]), WHOLE_S)
+    wait_until(lambda: [recovered(node) for node in pair.nodes] == [True, True], WHOLE_S)
     assert {node.sql("SELECT COUNT(*) FROM d.t")[0][0] for node in pair.nodes} == {str(ROWS * (turn + 1))}

@@ -234,23 +234,38 @@ def status(state: int, *, ready: bool = True, primary: bool = True) -> Status:
                   state_comment="", cluster_size=2, uuid=U1, last_committed=7)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("other", "shown", "ready", "ends"),
-    [("primary", True, False, GENERIC), ("spare", True, False, GENERIC), ("", True, False, GENERIC),
-     ("join", True, False, DEGRADED), ("claim", True, False, DEGRADED), ("primary", False, False, DEGRADED),
-     ("primary", True, True, DEGRADED)],
-)  # fmt: skip
-def test_a_donor_whose_transfer_broke_is_failed_and_no_other(
-    host: FakeHost, member: Callable[[Status], None], other: str, shown: bool, ready: bool, ends: int
-) -> None:
+def donor(host: FakeHost, *, other: str, ready: bool = False, shown: bool = True) -> int:
+    """What comes of a donor in 6 s, while c2 says `other`; its own word is `shown`."""
     words = {"c1": Attribute(host, "vimha-galera").published() if shown else "", "c2": other and f"{other},kind=state"}
     host.answers["attrd_updater"] = (0, "".join(SEEN.format(*pair) for pair in words.items()))
-    member(status(DONOR, ready=ready))
     assert act(host, "monitor")[0] == DEGRADED
     host.sleep(6)
     code, reason = act(host, "monitor")
-    assert code == ends, reason
-    assert ("broke off" in reason) == (ends == GENERIC)
+    assert ("broke off" in reason) == (code == GENERIC), reason
+    return code
+
+
+@pytest.mark.parametrize("other", ["primary", "spare", "elect", ""])
+def test_a_donor_whose_transfer_broke_is_failed(host: FakeHost, member: Callable[[Status], None], other: str) -> None:
+    member(status(DONOR, ready=False))
+    assert donor(host, other=other) == GENERIC
+
+
+@pytest.mark.parametrize("other", ["join", "claim"])
+def test_a_donor_is_none_that_broke_while_somebody_joins(
+    host: FakeHost, member: Callable[[Status], None], other: str
+) -> None:
+    member(status(DONOR, ready=False))
+    assert donor(host, other=other) == DEGRADED
+
+
+def test_a_donor_that_serves_or_cannot_hear_the_others_is_let_be(
+    host: FakeHost, member: Callable[[Status], None]
+) -> None:
+    member(status(DONOR, ready=False))
+    assert donor(host, other="primary", shown=False) == DEGRADED
+    member(status(DONOR))
+    assert donor(host, other="primary") == DEGRADED
 
 
 def test_an_outage_is_as_long_as_itself(host: FakeHost, member: Callable[[Status], None]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from resource_agents.endpoint import looks
 from resource_agents.endpoint.kept import Kept
 from resource_agents.endpoint.looks import GaleraLook, RabbitmqLook, judge
+from resource_agents.endpoint.watch import Look
 from resource_agents.mysql.client import Connection
 from resource_agents.ocf.system import System
 from resource_agents.wsrep.status import Status
@@ -44,15 +45,27 @@ def test_who_is_fit(seen: Status, donor: bool, said: str) -> None:
     assert judge(seen, donor=donor) == said
 
 
-class FakeConnections:
-    """Stands in for Connection and wsrep.status: `answers` are what the next reads give, an error is raised."""
+def found(seen: Look) -> str:
+    """What it finds, as the endpoint looks: quickly if that can be."""
+    finding = seen.quick()
+    return seen() if finding is None else finding
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Status | Exception) -> None:
+
+class FakeConnections:
+    """Stands in for Connection and wsrep.status: `answers` are what the next reads give, an error is raised. `prompt`:
+    the answer is there at once.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Status | Exception, prompt: bool = False) -> None:
         self.answers = list(answers)
         self.made: list[tuple[object, ...]] = []
-        self.closed = 0
+        self.closed = self.asked = 0
         monkeypatch.setattr(Connection, "connect", self._connect)
-        monkeypatch.setattr(looks.status, "read", lambda _: self._answer())
+        monkeypatch.setattr(looks.status, "parse", lambda rows: rows)
+        monkeypatch.setattr(looks, "arrives", lambda _: prompt)
+
+    def ask(self, *_: object) -> None:
+        self.asked += 1
 
     def _connect(self, *how: object) -> "FakeConnections":
         self.made.append(how)
@@ -61,7 +74,7 @@ class FakeConnections:
     def close(self) -> None:
         self.closed += 1
 
-    def _answer(self) -> Status:
+    def answer(self, _: float) -> Status:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -75,6 +88,7 @@ def look(clock: Callable[[], float] = lambda: 100.0, donor_s: float = 3.0) -> Ga
 DONOR, JOINED = status(2, "Donor/Desynced"), status(3, "Joined")
 
 
+@pytest.mark.parametrize("prompt", [True, False], ids=["prompt", "slow"])
 @pytest.mark.parametrize(
     ("steps", "fit"),
     [([(0, status()), (2, DONOR), (2.9, JOINED), (3.1, status()), (6, DONOR)], [True, True, True, True, True]),
@@ -85,14 +99,15 @@ DONOR, JOINED = status(2, "Donor/Desynced"), status(3, "Joined")
     ids=["IST", "SST", "restarted", "joiner", "a donor from the first look on"],
 )  # fmt: skip
 def test_a_member_that_was_synced_stays_fit_for_a_while_as_a_donor(
-    monkeypatch: pytest.MonkeyPatch, steps: list[tuple[float, Status | Exception]], fit: list[bool]
+    monkeypatch: pytest.MonkeyPatch, steps: list[tuple[float, Status | Exception]], fit: list[bool], prompt: bool
 ) -> None:
     now = 0.0
-    FakeConnections(monkeypatch, *(seen for _, seen in steps))
-    seen, found = look(lambda: now), []
+    answers = [each for _, answer in steps for each in ([answer] * (1 + (prompt and isinstance(answer, Exception))))]
+    FakeConnections(monkeypatch, *answers, prompt=prompt)
+    seen, said = look(lambda: now), []
     for now, _ in steps:  # noqa: B007 (the look's clock)
-        found.append(seen() == "")
-    assert found == fit
+        said.append(found(seen) == "")
+    assert said == fit
 
 
 def test_where_nothing_blocks_a_donor_it_is_fit_as_long_as_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,12 +130,12 @@ class FakeDisk(System):
 
 def test_a_member_short_of_room_is_unfit_until_it_has_twice_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeConnections(monkeypatch, *[status()] * 6)
-    disk, found = FakeDisk(64), []
+    disk, said = FakeDisk(64), []
     seen = GaleraLook("/run/sock", "mysql", donor_s=3.0, datadir="/data", system=disk)
     for disk.mib in (64, 63, 127, 128, 64, None):
-        found.append(seen())
+        said.append(seen())
     short = "disk full: {} MiB free under /data, {} MiB needed"
-    assert found == ["", short.format(63, 64), short.format(127, 128), "", "", ""]
+    assert said == ["", short.format(63, 64), short.format(127, 128), "", "", ""]
 
 
 def test_whatever_room_it_has_it_may_be_asked_for_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +143,30 @@ def test_whatever_room_it_has_it_may_be_asked_for_otherwise(monkeypatch: pytest.
     full, other = FakeDisk(0), status(5, "Inconsistent", cluster="Disconnected", ready=False)
     seen = GaleraLook("/run/sock", "mysql", donor_s=3.0, system=full)
     assert [seen(), seen()] == ["", judge(other, donor=True)]
+
+
+def test_room_is_looked_at_by_a_call_alone_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system may keep waiting whoever asks."""
+    FakeConnections(monkeypatch, *[status()] * 6, prompt=True)
+    disk, now = FakeDisk(64), 100.0
+    seen = GaleraLook("/run/sock", "mysql", donor_s=3.0, datadir="/data", system=disk, clock=lambda: now)
+    assert seen.quick() is None, "there is no connection yet"
+    assert seen() == ""
+    disk.mib = 1
+    assert seen.quick() == ""
+    now += looks.ROOM_S + 0.1
+    assert seen.quick() is None
+    assert seen().startswith("disk full")
+    assert (seen.quick() or "").startswith("disk full")
+
+
+def test_what_was_asked_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, seen = FakeConnections(monkeypatch, status(), status(1, "Joining"), status()), look()
+    assert seen() == ""
+    assert [seen.quick(), seen.quick(), seen()] == [None, None, "Joining (1)"]
+    assert fake.asked == 2
+    assert seen() == ""
+    assert fake.asked == 3
 
 
 def test_one_connection_serves_all_looks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +208,9 @@ class FakeBroker:
     asked. `now` is the look's clock.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, prompt: bool = False) -> None:
         self.now = 100.0
+        monkeypatch.setattr(looks, "arrives", lambda _: prompt)
         self.wrong: dict[str, Exception | None] = {"amqp": None, "call": None, "management": None}
         self.asked = {"amqp": 0, "call": 0, "management": 0}
         monkeypatch.setattr(looks.handshake, "check", lambda *_: self._ask("amqp"))
@@ -181,6 +221,9 @@ class FakeBroker:
         return self
 
     def ask(self, _: str) -> None:
+        return
+
+    def answer(self, _: float) -> None:
         self._ask("management")
 
     def close(self) -> None:
@@ -195,18 +238,19 @@ class FakeBroker:
         return RabbitmqLook(("::1", 5672), ("::1", 15672) if management else None, lambda: self.now)
 
 
+@pytest.mark.parametrize("prompt", [True, False], ids=["prompt", "slow"])
 def test_a_fit_broker_is_asked_at_its_management_and_now_and_then_by_a_handshake(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, prompt: bool
 ) -> None:
-    broker = FakeBroker(monkeypatch)
+    broker = FakeBroker(monkeypatch, prompt=prompt)
     seen = broker.look()
-    assert [seen() for _ in range(5)] == [""] * 5
+    assert [found(seen) for _ in range(5)] == [""] * 5
     assert broker.asked == {"amqp": 1, "call": 1, "management": 4}
     broker.now += looks.HANDSHAKE_S
     broker.wrong["amqp"] = ConnectionRefusedError(111, "Connection refused")
-    assert [seen(), seen()] == ["Connection refused"] * 2
+    assert [found(seen), found(seen)] == ["Connection refused"] * 2
     broker.wrong["amqp"] = None
-    assert [seen(), seen()] == [""] * 2
+    assert [found(seen), found(seen)] == [""] * 2
     assert broker.asked == {"amqp": 4, "call": 2, "management": 5}
 
 
@@ -246,11 +290,12 @@ def test_what_a_kept_connection_hears(broker: socket.socket, said: bytes, outcom
     with broker.accept()[0] as peer:
         peer.sendall(said)
         peer.shutdown(socket.SHUT_WR)
+        kept.ask("/")
         if isinstance(outcome, int):
-            assert kept.ask("/") == outcome
+            assert kept.answer(5) == outcome
         else:
             with pytest.raises(outcome):
-                kept.ask("/")
+                kept.answer(5)
     kept.close()
 
 

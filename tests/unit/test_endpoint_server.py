@@ -44,14 +44,16 @@ def served(**looks: FakeLook) -> Iterator[int]:
 
     def turn() -> None:
         while not ended.is_set():
-            made.turn(0.05)
+            made.turn()
 
     thread = threading.Thread(target=turn)
     thread.start()
-    yield listener.getsockname()[1]
-    ended.set()
+    port = listener.getsockname()[1]
+    yield port
     for look in looks.values():
         look.go.set()
+    ended.set()
+    socket.create_connection(("127.0.0.1", port), 10).close()
     thread.join()
     listener.close()
 
@@ -86,6 +88,24 @@ def test_a_service_that_keeps_its_look_waiting_keeps_nobody_else_waiting() -> No
         assert frozen.looks == 1
         frozen.go.set()
         assert wait_for(lambda: line(port, "/galera") == "HTTP/1.1 200 OK")
+
+
+class QuickLook(FakeLook):
+    """A look that is answered at once, or not."""
+
+    answers: str | None = ""
+
+    def quick(self) -> str | None:
+        return self.answers
+
+
+def test_what_is_answered_at_once_needs_no_call() -> None:
+    look = QuickLook("Joined (3)")
+    with served(galera=look) as port:
+        assert line(port, "/galera") == "HTTP/1.1 200 OK"
+        assert look.looks == 0
+        look.answers = None
+        assert wait_for(lambda: line(port, "/galera") == "HTTP/1.1 503 Joined (3)")
 
 
 def test_a_look_that_fails_by_its_own_fault_is_a_reason_and_not_the_end() -> None:
