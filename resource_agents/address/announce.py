@@ -8,7 +8,7 @@ import _socket
 import struct
 
 from resource_agents.address import kernel
-from resource_agents.ocf.process import Process, leave, parse_stat
+from resource_agents.ocf.process import kill_named, leave, parse_stat
 from resource_agents.ocf.system import KILL, System
 
 FOLDER = "/run/vimha/announcing"
@@ -17,9 +17,6 @@ NAME = "vimha-announce"
 TIMES = 5
 PAUSE_S = 0.2
 """A frame may get lost, or meet a switch port that does not forward yet: as often as IPaddr2, and as soon."""
-POLL_S = 0.005
-GONE_S = 1.0
-"""How long to wait for the process to be gone; one that SIGKILL does not end runs none of our code again."""
 
 BROADCAST = b"\xff" * 6
 ALL_NODES = b"\xff\x02" + bytes(13) + b"\x01"
@@ -90,11 +87,7 @@ def begin(system: System, resource: str, link: kernel.Link, local: bytes) -> Non
 
 def end(system: System, resource: str) -> None:
     """Nothing announces an address for `resource` any more when this returns."""
-    if process := _process(system, resource):
-        system.signal(process.pid, KILL)
-        until = system.monotonic() + GONE_S
-        while _process(system, resource) and system.monotonic() < until:
-            system.sleep(POLL_S)
+    kill_named(system, (system.read(_file(resource)) or "").split())
     system.remove(_file(resource))
 
 
@@ -115,12 +108,3 @@ def _send(sock: _socket.socket, link: kernel.Link, local: bytes) -> None:
 
 def _file(resource: str) -> str:
     return f"{FOLDER}/{resource}"
-
-
-def _process(system: System, resource: str) -> Process | None:
-    """The living process that repeats the announcements."""
-    words = (system.read(_file(resource)) or "").split()
-    if len(words) != 2 or not words[0].isdecimal():
-        return None
-    process = parse_stat(system.read(f"/proc/{words[0]}/stat") or "")
-    return process if process and str(process.ticks) == words[1] else None

@@ -10,6 +10,10 @@ import struct
 
 from resource_agents.ocf import netlink
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 DISTRIBUTION = 25672
 """The port of Erlang's distribution between brokers (rabbitmq.com/networking)."""
 NETLINK_SOCK_DIAG = 4
@@ -47,11 +51,14 @@ class Connections:
                 peers[each] = _socket.inet_ntop(_socket.AF_INET, far[:4])
         return frozenset(clients), peers
 
-    def there(self, connection: bytes) -> bool:
-        """Whether `connection` still is; 20 us."""
-        request = netlink.request(SOCK_DIAG_BY_FAMILY, 0, _query(_socket.AF_INET, connection))
-        answers = netlink.asking(NETLINK_SOCK_DIAG, lambda sock: netlink.exchange(sock, request))
-        return all(kind != netlink.ERROR for kind, _ in answers)
+    def there(self, connections: "Iterable[bytes]") -> bool:
+        """Whether all `connections` still are; 20 us for each."""
+
+        def look(sock: _socket.socket) -> bool:
+            asked = (netlink.request(SOCK_DIAG_BY_FAMILY, 0, _query(_socket.AF_INET, each)) for each in connections)
+            return all(kind != netlink.ERROR for request in asked for kind, _ in netlink.exchange(sock, request))
+
+        return netlink.asking(NETLINK_SOCK_DIAG, look)
 
     def close(self, connections: frozenset[bytes]) -> None:
         """End `connections`. OSError as `close_all`."""

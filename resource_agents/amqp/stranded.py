@@ -54,7 +54,7 @@ class Stranded:
     def look(self) -> float:
         """One look; how many seconds the next one may wait."""
         now = self._clock()
-        if not self._lost and now < self._noted_at + BASE_S and all(map(self._connections.there, self._peers)):
+        if not self._lost and now < self._noted_at + BASE_S and self._connections.there(self._peers):
             return LOOK_S
         clients, peers = self._connections.all()
         ended = set(self._peers.values()) - set(peers.values())

@@ -10,8 +10,8 @@ SOME = 4096
 
 
 class Kept:
-    """A connection to the numeric address `where`, made within `timeout_s`. OSError: it has ended, or there is no answer
-    in time; ValueError: what comes is no HTTP.
+    """A connection to the numeric address `where`, made within `timeout_s`. OSError: it has ended, or there is no
+    answer in time; ValueError: what comes is no HTTP.
     """
 
     def __init__(self, where: tuple[str, int], timeout_s: float) -> None:

@@ -12,6 +12,10 @@ from resource_agents.ocf.agent import GENERIC, Deadline, OcfError
 from resource_agents.ocf.system import KILL, TERM, System
 
 POLL_S = 0.02
+GONE_S = 1.0
+"""How long `kill_named` waits; what SIGKILL does not end runs none of our code again."""
+KILLED_POLL_S = 0.005
+"""How often it looks: starts and stops, and so a failover, wait for it."""
 GONE = "gone"
 ALIVE = "alive"
 FROZEN = "frozen"
@@ -45,6 +49,23 @@ def parse_stat(text: str) -> Process | None:
     except (IndexError, ValueError):
         return None
     return None if state in ("Z", "X", "x") else Process(pid, state, session, ticks)
+
+
+def named(system: System, words: Sequence[str]) -> Process | None:
+    """The living process of which `words` are pid and start time, in ticks since boot."""
+    if len(words) != 2 or not words[0].isdecimal():
+        return None
+    process = parse_stat(system.read(f"/proc/{words[0]}/stat") or "")
+    return process if process and str(process.ticks) == words[1] else None
+
+
+def kill_named(system: System, words: Sequence[str]) -> None:
+    """SIGKILL to the process that `words` name, if it lives; it is gone when this returns."""
+    if process := named(system, words):
+        system.signal(process.pid, KILL)
+        until = system.monotonic() + GONE_S
+        while named(system, words) and system.monotonic() < until:
+            system.sleep(KILLED_POLL_S)
 
 
 class Daemon:

@@ -16,8 +16,8 @@ import os
 import sys
 from _collections_abc import Callable, Mapping, Sequence
 
-from resource_agents.ocf.process import Process, leave, parse_stat
-from resource_agents.ocf.system import KILL, System
+from resource_agents.ocf.process import Process, kill_named, leave, parse_stat
+from resource_agents.ocf.system import System
 
 FOLDER = "/run/vimha/standing"
 NAME = "vimha-looks"
@@ -28,11 +28,10 @@ QUIET_S = 20.0
 """So long after the launcher last asked, the process ends."""
 LONGEST_S = 10.0
 """A monitor that runs less often is cheap, and is left to itself."""
+CODE_S = 5.0
+"""How often it is made sure that the agent's code is still what is installed: 36 files."""
 HUNG_S = 60
 """A look that takes so long is ended by SIGALRM."""
-POLL_S = 0.01
-GONE_S = 1.0
-"""How long a stop waits for the process to be gone; one that SIGKILL does not end runs none of our code again."""
 
 
 def period(env: Mapping[str, str], least_s: float) -> float:
@@ -50,11 +49,7 @@ def end(env: Mapping[str, str], system: System) -> None:
     if not _name(env):
         return
     file = _file(env)
-    if process := _process(system, file):
-        system.signal(process.pid, KILL)
-        until = system.monotonic() + GONE_S
-        while _process(system, file) and system.monotonic() < until:
-            system.sleep(POLL_S)
+    kill_named(system, (system.read(file) or "").split()[1:])
     try:
         system.remove(file)
         system.remove(_asked(file))
@@ -95,6 +90,7 @@ class Standing:
         """The handle of its process."""
         self._modules: list[str] = [file for each in sys.modules.values() if (file := getattr(each, "__file__", ""))]
         self._code = _newest(self._modules)
+        self._compared = system.monotonic()
         self._asker = self._started(system.parent)
 
     def run(self, begun: float) -> None:
@@ -128,7 +124,15 @@ class Standing:
         """Whether somebody asks still, with this code."""
         age = self._system.age(_asked(self._file))
         asked = age is not None and age < QUIET_S
-        return asked and self._started(self._system.parent) == self._asker and _newest(self._modules) == self._code
+        return asked and self._started(self._system.parent) == self._asker and self._installed()
+
+    def _installed(self) -> bool:
+        """Whether this code is what is installed, CODE_S ago at most."""
+        now = self._system.monotonic()
+        if now - self._compared < CODE_S:
+            return True
+        self._compared = now
+        return _newest(self._modules) == self._code
 
     def _named(self, me: Process) -> bool:
         words = (self._system.read(self._file) or "").split()
@@ -153,15 +157,6 @@ def _file(env: Mapping[str, str]) -> str:
 def _asked(file: str) -> str:
     """The file whose time tells when the launcher last asked; no resource's name has a colon."""
     return f"{file}:asked"
-
-
-def _process(system: System, file: str) -> Process | None:
-    """The living process that the verdict names."""
-    words = (system.read(file) or "").split()
-    if len(words) != 3 or not words[1].isdecimal():
-        return None
-    process = parse_stat(system.read(f"/proc/{words[1]}/stat") or "")
-    return process if process and str(process.ticks) == words[2] else None
 
 
 def _newest(files: Sequence[str]) -> int:

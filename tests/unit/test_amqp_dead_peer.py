@@ -91,11 +91,11 @@ def test_a_brokers_connections_are_told_apart(pairs: dict[str, tuple[socket.sock
     broker = Connections("127.0.0.3", served.getsockname()[1], 1)
     clients, peers = broker.all()
     assert (len(clients), peers) == (1, {})
-    assert all(map(broker.there, clients))
+    assert broker.there(clients)
     _, peers = Connections("127.0.0.2", 1, far.getsockname()[1]).all()
     assert list(peers.values()) == ["127.0.0.4"]
     broker.close(clients)
-    assert not any(map(broker.there, clients))
+    assert not any(broker.there([each]) for each in clients)
     client.settimeout(2)
     with pytest.raises(ConnectionResetError):
         client.recv(1)

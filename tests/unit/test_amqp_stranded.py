@@ -23,8 +23,8 @@ class Broker:
     def all(self) -> tuple[frozenset[bytes], dict[bytes, str]]:
         return frozenset(self.clients), dict(self.peers)
 
-    def there(self, connection: bytes) -> bool:
-        return connection in self.peers
+    def there(self, connections: Collection[bytes]) -> bool:
+        return set(connections) <= set(self.peers)
 
     def close(self, connections: frozenset[bytes]) -> None:
         self.clients -= connections

@@ -273,6 +273,7 @@ def test_it_ends_when_other_code_is_installed(host: System, tmp_path: Path, monk
     made = type(os)("made_up")
     made.__file__ = str(module)
     monkeypatch.setitem(standing.sys.modules, "made_up", made)
+    monkeypatch.setattr(standing, "CODE_S", 0.1)
     act(host)
     pid = holder(host)
     wait_until(lambda: looks(host) > 2)

@@ -30,7 +30,7 @@ COOKIE = "/etc/vimha/erlang.cookie"
 DEAD_PEER = "/usr/lib/vimha/alerts/dead_peer"
 PATIENCE_S = "2"
 """How long a start may hold up what else Pacemaker has to do, a fencing even; the monitor sees to the rest."""
-DEEP_INTERVAL_MS, DEEP_TIMEOUT_MS = 10_000, 10_000
+DEEP_INTERVAL_MS, DEEP_TIMEOUT_MS = 15_000, 10_000
 """How often a broker is asked for alarms, members and queues that are short of replicas; no failover waits for it."""
 VOTES = "gcs.vote_policy=1"
 """Where members disagree whether a write could be applied, those that could go on. By default the majority decides:

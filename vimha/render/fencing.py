@@ -20,8 +20,8 @@ PASSWORD_SCRIPT = "/etc/vimha/bmc-password"  # noqa: S105 (a path)
 PATIENCE = 3
 """How many times the planned time to off a device gets: nothing else can fence its node, so giving up early only
 makes Pacemaker begin again."""
-MONITOR_MS = 60_000
-"""How often a device is asked whether it answers; the agent runs as a process, and a BMC is slow."""
+MONITOR_MS = 120_000
+"""How often a device is asked whether it answers: 70 ms of CPU, and work for a BMC, which is slow."""
 DEVICE_TIMEOUT_MS = 20_000
 """Pacemaker's own default for one look at a device."""
 

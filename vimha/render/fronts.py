@@ -26,7 +26,7 @@ DATABASE, READER, MESSAGING = "database", "database-reader", "messaging"
 LAST = "database-any"
 """Where the database's clients go while no member is fit: to one that lacks nothing but room on its disk. The members
 hold the same data, so their disks fill up together, and reading must not end with that."""
-LAST_INTER = 1000
+LAST_INTER = 2000
 """Milliseconds between two looks at those: it only matters once every member has run short."""
 ENDPOINT_PORT = 8406
 """Where ocf:vimha:health listens, on each node's own address."""

@@ -35,7 +35,7 @@ CHECKS = ((500, 2000), (500, 1500), (500, 1000), (500, 750), (500, 500), (250, 5
 """inter and timeout of haproxy's checks."""
 BROKERS = ((500, 2000), (500, 1700), (500, 1400), (500, 1000), (500, 750), (500, 500))
 """Interval and timeout of the broker's monitor: nothing but it tells the others that a broker stands still."""
-VIP_INTERVAL = 1000
+VIP_INTERVAL = 2000
 """A VIP's monitor finds only an address that somebody removed; no failover waits for it."""
 PORTS = (250, 125, 50)
 """Interval of the ports monitor where no bond covers a lost port."""
@@ -54,7 +54,7 @@ SHORTEST_SUSPICION = 500
 """The shortest evs.suspect_timeout that was tried; five lost keepalives."""
 MEMBER_START, MEMBER_STOP = 60_000, 60_000
 """A clustered service's start returns as soon as its member joins; its stop writes to the disk what it holds."""
-MEMBER_CHECKS = Checks(inter=150, fastinter=40, downinter=150, timeout=150, fall=2, rise=2)
+MEMBER_CHECKS = Checks(inter=170, fastinter=20, downinter=170, timeout=150, fall=2, rise=2)
 """haproxy asks the health endpoints of the clustered services' nodes, which answer within 0.1 s whatever state the
 service is in; a change is known within 490 ms even when the endpoint itself hangs (formulas.checks_hang). Two bad
 answers count, not one: a single lost packet (a bond that changes its port) would close the sessions of every member."""
