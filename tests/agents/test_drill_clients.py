@@ -37,7 +37,7 @@ def rabbit(namespace: Namespace) -> Rabbit:
 
 @pytest.fixture
 def database(namespace: Namespace, mariadb: Mariadb) -> Database:
-    return Database(Front("127.0.0.1", 3306), {"localhost": namespace.run}, mariadb.socket)
+    return Database(Front("127.0.0.1", 3306), {"localhost": namespace.run}, socket=mariadb.socket)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from fake_lab import SITE, STATEFUL
 from hypothesis import given
 from hypothesis import strategies as st
+from render_sites import site
 
 from vimha.drill.amqp_publisher import Tags
 from vimha.drill.ledger import Outcome
@@ -120,10 +121,38 @@ def test_a_node_is_whole_when_its_member_is_synchronized_and_its_broker_has_star
     def node(argv: list[str], **_: object) -> Result:
         return Result(tuple(argv), codes.get(argv[0], 0), answers[argv[0]], "")
 
-    runner: Any = node
-    assert lacking(STATEFUL, "c1", runner) == ""
-    assert lacking(SITE, "c1", runner) == ""
+    runners: Any = {"c1": node}
+    assert lacking(STATEFUL, "c1", runners) == ""
+    assert lacking(SITE, "c1", runners) == ""
     codes["rabbitmqctl"] = 69
-    assert "broker" in lacking(STATEFUL, "c1", runner)
+    assert "broker" in lacking(STATEFUL, "c1", runners)
     answers["mariadb"] = "wsrep_local_state_comment\tJoiner\n"
-    assert "Joiner" in lacking(STATEFUL, "c1", runner)
+    assert "Joiner" in lacking(STATEFUL, "c1", runners)
+    codes["mariadb"] = 1
+    assert "is down" in lacking(STATEFUL, "c1", runners)
+
+
+def test_of_a_database_with_spares_as_many_members_are_read_as_there_are_to_be() -> None:
+    runners = members("Synced", "Synced", "Synced") | {"c4": broker(1, "")}
+    found, silent = Database(Front("10.0.0.1", 3306), runners, 1, settle_s=0).members()
+    assert (sorted(found), silent) == (["c1", "c2", "c3"], {})
+    runners["c3"] = broker(1, "")
+    found, silent = Database(Front("10.0.0.1", 3306), runners, 1, settle_s=0).members()
+    assert (sorted(found), sorted(silent)) == (["c1", "c2"], ["c3", "c4"])
+
+
+def test_a_node_lacks_nothing_while_the_spares_have_its_part() -> None:
+    spared, state = site("scale: large", "database: {policy: {active: 2, spare: 1}}"), "wsrep_local_state_comment\t{}\n"
+    runners = {"c1": broker(0, state.format("Synced")), "c2": broker(1, ""), "c3": broker(0, state.format("Joiner"))}
+    assert "is down" in lacking(spared, "c2", runners)
+    runners["c3"] = broker(0, state.format("Synced"))
+    assert [lacking(spared, node, runners) for node in ("c1", "c2", "c3")] == ["", "", ""]
+    assert "is down" in lacking(site("scale: large", "database: {}"), "c2", runners)
+
+
+def test_only_a_spares_broker_may_be_down_while_queues_have_all_their_replicas() -> None:
+    runners = {"c1": broker(0, ""), "c2": broker(0, ""), "c3": broker(69, "")}
+    assert Messaging(Front("10.0.0.1", 5672), runners, 1).critical() == ""
+    assert Messaging(Front("10.0.0.1", 5672), runners).critical() == "c3"
+    runners["c2"] = broker(70, "critical")
+    assert Messaging(Front("10.0.0.1", 5672), runners, 1).critical() == "c2"

@@ -40,7 +40,8 @@ def stores(machines: Machines) -> dict[str, Store]:
         for name, declared in site.stateful.items()
     }
     kinds: dict[str, type[Database | Messaging]] = {"database": Database, "messaging": Messaging}
-    return {name: kinds[name](front, runners) for name, front in fronts.items()}
+    spares = {name: len(runners) - site.instances_of(name) for name in fronts}
+    return {name: kinds[name](front, runners, spares[name]) for name, front in fronts.items()}
 
 
 def alarm_service(machines: Machines) -> AlarmService | None:

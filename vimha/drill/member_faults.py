@@ -140,7 +140,7 @@ def _rolling_restart(stage: Stage, roles: Roles, service: str) -> Injection:
 
 
 def _whole(stage: Stage, node: str) -> bool:
-    return not lacking(stage.site, node, stage.machines.runner(node))
+    return not lacking(stage.site, node, {name: stage.machines.runner(name) for name in stage.site.full_nodes()})
 
 
 def _stop_in_transfer(stage: Stage, roles: Roles, service: str) -> Injection:

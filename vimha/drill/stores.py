@@ -34,6 +34,8 @@ DRAIN_S = 60.0
 """How long after healing every confirmed message may still take: a queue's members catch up, a consumer reconnects."""
 BEGIN_S = 20.0
 POLL_S = 0.25
+UNAVAILABLE = 69
+"""What RabbitMQ's tools exit with when no broker runs on the node (EX_UNAVAILABLE of sysexits.h)."""
 SOCKET = "/run/mysqld/mysqld.sock"
 Runners = Mapping[str, Runner]
 """A way into every node that has a member of the service, by name."""
@@ -83,10 +85,14 @@ def first_to_answer(runners: Runners, ask: Callable[[str, Runner], str]) -> str:
 
 
 class Database:
-    """The site's MariaDB, written to through `front` and read on every node through its socket, as root there."""
+    """The site's MariaDB, written to through `front` and read on every node through its socket, as root there. So many
+    nodes as it has `spares` need no member.
+    """
 
-    def __init__(self, front: Front, runners: Runners, socket: str = SOCKET, settle_s: float = SETTLE_S) -> None:
-        self.front, self.runners, self.settle_s = front, runners, settle_s
+    def __init__(
+        self, front: Front, runners: Runners, spares: int = 0, *, socket: str = SOCKET, settle_s: float = SETTLE_S
+    ) -> None:
+        self.front, self.runners, self.spares, self.settle_s = front, runners, spares, settle_s
         plain = ["--no-defaults", "--batch", "--skip-column-names", f"--connect-timeout={GREETING_S}"]
         self._argv = ["mariadb", *plain, f"--socket={socket}"]
 
@@ -107,7 +113,9 @@ class Database:
         return parse_member(self.sql(runner, READ))
 
     def members(self) -> tuple[dict[str, Member], dict[str, str]]:
-        """What every node holds, and of those that are no synchronized members within `settle_s`, why not."""
+        """What every member's node holds, and of those that are no synchronized members within `settle_s`, why not; of
+        nobody, when all that are to be members are.
+        """
         found: dict[str, Member] = {}
         silent = dict.fromkeys(self.runners, "")
         end = time.monotonic() + self.settle_s
@@ -118,9 +126,11 @@ class Database:
                     del silent[node]
                 except VimhaError as error:
                     silent[node] = error.message
+            if len(silent) <= self.spares:
+                return found, {}
             if time.monotonic() > end:
                 break
-            time.sleep(POLL_S if silent else 0)
+            time.sleep(POLL_S)
         return found, silent
 
 
@@ -202,10 +212,12 @@ class DatabaseBooks:
 
 
 class Messaging:
-    """The site's RabbitMQ, written to and consumed from through `front`; accounts are made on the nodes."""
+    """The site's RabbitMQ, written to and consumed from through `front`; accounts are made on the nodes. So many nodes
+    as it has `spares` need no broker.
+    """
 
-    def __init__(self, front: Front, runners: Runners, drain_s: float = DRAIN_S) -> None:
-        self.front, self.runners, self.drain_s = front, runners, drain_s
+    def __init__(self, front: Front, runners: Runners, spares: int = 0, *, drain_s: float = DRAIN_S) -> None:
+        self.front, self.runners, self.spares, self.drain_s = front, runners, spares, drain_s
 
     def open(self, netns: str, work: Path) -> "MessagingBooks":
         return MessagingBooks(self, netns, work)
@@ -231,14 +243,18 @@ class Messaging:
 
     def critical(self) -> str:
         """A node without which a quorum queue would have no majority; empty when every queue has all its replicas, and
-        where there is one broker alone.
+        where there is one broker alone. A broker that does not run is none, unless it is a spare.
         """
-        if len(self.runners) == 1:
+        if len(self.runners) - self.spares == 1:
             return ""
+        absent = []
         for node, runner in self.runners.items():
-            if not control(runner, node, "check_if_node_is_quorum_critical", tool="rabbitmq-queues").ok:
+            said = control(runner, node, "check_if_node_is_quorum_critical", tool="rabbitmq-queues")
+            if said.code == UNAVAILABLE:
+                absent.append(node)
+            elif not said.ok:
                 return node
-        return ""
+        return absent[-1] if len(absent) > self.spares else ""
 
     def delete(self, queue: str) -> None:
         """Delete `queue`, if a broker answers; it expires in the end."""
@@ -248,16 +264,29 @@ class Messaging:
             )
 
 
-def lacking(site: Site, node: str, runner: Runner) -> str:
-    """What keeps `node` from being a whole member of every clustered service; empty when nothing does."""
-    if site.database:
-        database = Database(Front("", 0), {node: runner})
-        state = database.sql(runner, "SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment';").split()
-        if state[-1:] != ["Synced"]:
-            return f"its member of the database is {state[-1] if state else 'down'}"
-    if site.messaging and not control(runner, node, "await_startup", "--timeout", "1").ok:
-        return "its broker has not started"
+def lacking(site: Site, node: str, runners: Runners) -> str:
+    """What keeps `node` from being a whole member of every clustered service; empty when nothing does, and of a service
+    with spares when it has all the members that it is to have.
+    """
+    for service in site.stateful:
+        lacks = {"database": _member_lacks, "messaging": _broker_lacks}[service]
+        if why := lacks(node, runners[node]):
+            whole = [name for name, runner in runners.items() if not lacks(name, runner)]
+            if len(whole) < site.instances_of(service):
+                return why
     return ""
+
+
+def _member_lacks(node: str, runner: Runner) -> str:
+    try:
+        state = Database(Front("", 0), {node: runner}).sql(runner, "SHOW STATUS LIKE 'wsrep_local_state_comment';")
+    except VimhaError as error:
+        return f"its member of the database is down: {error.message}"
+    return "" if state.split()[-1:] == ["Synced"] else f"its member of the database is {state.strip() or 'down'}"
+
+
+def _broker_lacks(node: str, runner: Runner) -> str:
+    return "" if control(runner, node, "await_startup", "--timeout", "1").ok else "its broker has not started"
 
 
 def control(runner: Runner, node: str, *words: str, stdin: str = "", tool: str = "rabbitmqctl") -> Result:
