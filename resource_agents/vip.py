@@ -54,7 +54,7 @@ class Vip(Agent):
     actions = (
         Action("start", 20),
         Action("stop", 20),
-        Action("monitor", 10, interval=1, depth=0),
+        Action("monitor", 10, interval=2, depth=0),
         Action("validate-all", 5),
     )
     looks_s = 0.0

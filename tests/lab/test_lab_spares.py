@@ -1,16 +1,17 @@
 """A5: three members of the database on four nodes, with real Pacemaker: they start from nothing, a spare takes over,
-and one that alone has the latest data is called. (Drills do not know of spares: they ask every full node's member.)
+one that alone has the latest data is called, and the site comes back from a loss of all nodes.
 """
 
 import re
 from collections.abc import Iterator
 
 import pytest
-from drill_play import until
+from drill_play import play, until
 
 from resource_agents.wsrep.word import SPARE, Word, decode
 from vimha.cluster.status import Status, status
 from vimha.drill import session
+from vimha.drill.session import Order
 from vimha.lab.labs import Lab
 from vimha.process import checked
 from vimha.site.loading import parse
@@ -89,7 +90,7 @@ class Cluster:
         return {node: word for node, value in self.attribute("vimha-galera").items() if (word := decode(value))}
 
 
-def test_a_spare_takes_over_and_one_that_alone_has_the_latest_data_is_called(site: Site, up: Lab) -> None:
+def test_a_spare_takes_over_and_the_site_comes_back_from_a_loss_of_all_nodes(site: Site, up: Lab) -> None:
     cluster = Cluster(site, up)
     before = cluster.settle()
     (spare,) = set(site.nodes) - before
@@ -118,3 +119,6 @@ def test_a_spare_takes_over_and_one_that_alone_has_the_latest_data_is_called(sit
     formed = cluster.settle()
     assert last in formed and cluster.attribute("vimha-galera-called") == {}
     assert cluster.settle() == formed
+
+    play(site, up.name, Order("site-power-loss-random"))
+    cluster.settle()

@@ -13,6 +13,7 @@ from vimha.drill.member_faults import TRANSFER
 from vimha.drill.stage import Roles, Stage, fenced_since, roles
 from vimha.errors import VimhaError
 from vimha.process import Result, Runner
+from vimha.site.model import Site
 
 ACTIVE = Roles(dc="c2", active="c1")
 MONITOR = b"""<pacemaker-result><summary><current_dc present="true" name="c2"/></summary><resources>
@@ -136,6 +137,15 @@ def test_a_bystander_neither_holds_the_vip_nor_gets_the_writes() -> None:
     stage.site = SITE.model_copy(update={"nodes": {name: SITE.nodes[name] for name in ("c1", "c2")}})
     with pytest.raises(VimhaError, match="every full node"):
         bystander(stage, Roles(dc="c1", active="c2"))
+
+
+def test_a_bystander_is_no_spare() -> None:
+    spared = STATEFUL.model_dump(mode="json") | {"scale": "large", "database": {"policy": {"active": 2, "spare": 1}}}
+    where = "resource database is running on: {}\n"
+    for members, expected in ((("c1", "c3"), "c3"), (("c1", "c2 Promoted"), "c2")):
+        said = "".join(map(where.format, members)) + "resource database is NOT running\n"
+        stage = stage_on(FakeLab({**WELL, "crm_resource": said}, Site.model_validate(spared)))
+        assert bystander(stage, ACTIVE) == expected
 
 
 def test_power_returns_in_an_order_that_is_told() -> None:

@@ -62,11 +62,14 @@ def power_on_all(stage: Stage) -> None:
 
 
 def bystander(stage: Stage, roles: Roles) -> str:
-    """A node that runs services, but neither holds the VIP nor gets the writes; one that is not the DC if there is one.
-    VimhaError when every node is needed.
+    """A node that runs services and is no spare of a clustered one, and neither holds the VIP nor gets the writes; not
+    the DC if there is another one. VimhaError when every node is needed.
     """
-    busy = {roles.active, stage.roles().active}
-    free = [node for node in stage.site.full_nodes() if node not in busy]
+    busy, full = {roles.active, stage.roles().active}, stage.site.full_nodes()
+    free = [node for node in full if node not in busy]
+    for service in stage.site.stateful:
+        if stage.site.instances_of(service) < len(full):
+            free = [node for node in free if node in stage.places(service)]
     if not free:
         raise VimhaError("every full node holds the VIP or gets the writes", "This fault needs one more full node.")
     return min(free, key=lambda node: node == roles.dc)

@@ -122,6 +122,11 @@ class Stage:
         change = "--ban" if on else "--clear"
         self.ask(["crm_resource", "--resource", resource, change, "--node", node])
 
+    def places(self, resource: str) -> set[str]:
+        """The nodes where Pacemaker runs `resource`."""
+        said = self.ask(["crm_resource", "--resource", resource, "--locate"]).out
+        return {line.rpartition(" on: ")[2].split()[0] for line in said.splitlines() if " on: " in line}
+
     def move_vip(self, node: str) -> None:
         """Move the stage's VIP, and what is grouped with it, to `node`; stickiness keeps it there afterwards.
 
