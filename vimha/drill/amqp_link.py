@@ -92,7 +92,8 @@ async def connect(order: Order) -> Link:
         on_close_callback=fail,
     )
     try:
-        channel = await asyncio.wait_for(opened, OPEN_S)
+        async with asyncio.timeout(OPEN_S):
+            channel = await opened
     except TimeoutError:
         Link(connection, None, lost).close()
         raise OSError(f"no channel within {OPEN_S:g} s") from None

@@ -85,6 +85,7 @@ def told_to_stop(parent: int) -> "asyncio.Task[None]":
     async def wait() -> None:
         while not asked.is_set() and not orphaned(parent):
             with suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await asked.wait()
 
     return asyncio.create_task(wait())

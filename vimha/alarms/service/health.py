@@ -46,7 +46,8 @@ class Health:
 
     async def _look(self) -> str:
         try:
-            return await asyncio.wait_for(asyncio.to_thread(self._store.health), WITHIN_S)
+            async with asyncio.timeout(WITHIN_S):
+                return await asyncio.to_thread(self._store.health)
         except TimeoutError:
             return f"the store did not answer within {WITHIN_S:g} s"
 

@@ -86,5 +86,6 @@ class Late:
                     LOG.warning("%s", error.message)
                 self._why = error.message
             with suppress(TimeoutError):
-                await asyncio.wait_for(ending.wait(), PAUSE_S)
+                async with asyncio.timeout(PAUSE_S):
+                    await ending.wait()
         return None

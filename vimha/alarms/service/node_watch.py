@@ -113,4 +113,5 @@ class NodeWatch:
                 if changes := board.changes():
                     await ask(self._store.announce, NotificationType.NODE_HEALTH, changes, SETTING, board.tell(changes))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), max(0.0, renew_s - loop.time()))
+                    async with asyncio.timeout_at(renew_s):
+                        await self._news.wait()

@@ -65,7 +65,8 @@ class Streams:
                 yield found
             if len(found) < PAGE:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), max(0.0, beat_s - self._loop.time()))
+                    async with asyncio.timeout_at(beat_s):
+                        await news.wait()
 
     async def _read(self, after: int) -> list[Notice]:
         """A store that does not answer now is asked again soon."""
@@ -126,7 +127,8 @@ class EventStream(Response):
 
     async def _send(self, send: Send, text: str) -> None:
         body = {"type": "http.response.body", "body": text.encode(), "more_body": True}
-        await asyncio.wait_for(send(body), SLOW_S)
+        async with asyncio.timeout(SLOW_S):
+            await send(body)
 
 
 async def _left(receive: Receive) -> None:
