@@ -161,7 +161,7 @@ class Galera(Agent):
         view, grace_s = "", GRACE_S if lack(self.system, self.values["datadir"]) else self.deadline.left()
         if process := self.member.daemon.find():
             status = None if process.frozen else self._glance()
-            view = self.member.datadir.view_text() if status and not status.primary else ""
+            view = self.member.datadir.view_text() if status and not status.ready else ""
             grace_s = 0.0 if status and status.local_state == INCONSISTENT else grace_s
             if status and status.synced:
                 self.member.datadir.settle()

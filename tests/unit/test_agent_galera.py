@@ -18,7 +18,7 @@ from resource_agents.wsrep import spare
 from resource_agents.wsrep.datadir import Datadir
 from resource_agents.wsrep.member import Member, failure, parse_client
 from resource_agents.wsrep.state import NIL, Saved, parse_saved, render_saved
-from resource_agents.wsrep.status import DONOR, Status
+from resource_agents.wsrep.status import DONOR, SYNCED, Status
 from resource_agents.wsrep.word import ALONE, BLANK, EMPTY, STATE, TORN, Word, encode
 
 U1, U2 = "3655aefa-e65e-11f1-9d62-83c42b644701", "2c0cdedd-e65e-11f1-9d62-83c42b644701"
@@ -266,6 +266,27 @@ def test_a_donor_that_serves_or_cannot_hear_the_others_is_let_be(
     assert donor(host, other="primary", shown=False) == DEGRADED
     member(status(DONOR))
     assert donor(host, other="primary") == DEGRADED
+
+
+@pytest.mark.parametrize(
+    ("last", "kept"),
+    [(status(SYNCED), False), (status(0, primary=False, ready=False), True), (status(DONOR, ready=False), True)],
+    ids=["serves", "without quorum", "a donor for ever"],
+)
+def test_who_does_not_serve_may_go_back_to_its_view(
+    host: FakeHost, member: Callable[[Status], None], last: Status, kept: bool
+) -> None:
+    """A clean stop of Galera's removes it; without, the last one with an arbiter would wait for a lost peer."""
+
+    def end(pid: int, _: int) -> None:
+        host.end_process(pid)
+        host.remove(f"{DATA}/gvwstate.dat")
+
+    host.put(f"{DATA}/gvwstate.dat", VIEW)
+    host.on_signal = end
+    member(last)
+    assert act(host, "stop") == (OK, "")
+    assert (host.read(f"{DATA}/gvwstate.dat") == VIEW) == kept
 
 
 def test_an_outage_is_as_long_as_itself(host: FakeHost, member: Callable[[Status], None]) -> None:
