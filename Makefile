@@ -25,7 +25,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: help demo test test-lab test-agents soak unit lint bench docs clean packages-base packages-lab packages-test
+.PHONY: help demo test soak unit lint bench docs clean packages-base packages-lab packages-test
 
 help:
 	@echo "make demo    boot a three-node lab, pull the plug on the active node and more, print the outages"
@@ -63,11 +63,7 @@ demo: packages-lab .venv/.lab
 
 test: packages-test .venv/.test
 	$(PYTHON) -m pytest --numprocesses 2 tests/unit
-	@echo "real daemons and labs, side by side; each tells its results at its end"
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-lab test-agents
-
-test-lab test-agents: test-%: packages-test .venv/.test
-	$(PYTHON) -m pytest -m 'not soak' --durations 15 tests/$*
+	$(PYTHON) -m pytest -m 'not soak' --durations 15 tests/agents tests/lab
 
 soak: packages-test .venv/.test
 	$(PYTHON) -m pytest -m soak tests/agents tests/lab

@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.usefixtures("installed"),
     pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
 ]
-STALL_S = 40
+STALL_S = 90
 
 
 @pytest.fixture(scope="module")

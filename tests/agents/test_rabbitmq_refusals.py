@@ -54,7 +54,7 @@ def listener(node: Node, address: str, port: int) -> Iterator[None]:
 def test_a_port_in_use(used: Node, port: int) -> None:
     with listener(used, used.address, port):
         code, reason = failed(used)
-    assert code == 5
+    assert code == 5, told
     assert reason.startswith(
         f"port in use: a process that this resource did not start listens at {used.address}:{port} "
         "(ss -ltnp names it; a broker of the distribution's own: systemctl disable --now rabbitmq-server)"
@@ -75,7 +75,7 @@ def test_a_wrong_configuration(used: Node, file: str, text: str, reason: str) ->
     path.write_text(text if file == "advanced.config" else before + text)
     code, told = failed(used)
     path.write_text(before)
-    assert code == 5
+    assert code == 5, told
     assert re.match(f"wrong configuration: {reason}", told), told
 
 
@@ -83,7 +83,7 @@ def test_a_listener_that_cannot_be_opened(node: Node) -> None:
     path = node.folder / "etc" / "rabbitmq.conf"
     path.write_text(path.read_text() + "listeners.tcp.2 = 192.0.2.7:5672\n")
     code, told = failed(node)
-    assert code == 5
+    assert code == 5, told
     assert told.startswith(
         'no address of this node, or a port in use (ss -ltnp names by whom): {could_not_start_listener,"192.0.2.7",5672'
     )
@@ -131,7 +131,7 @@ def test_another_cookie(used: Node) -> None:
     code, reason = failed(used, members=f"n1={used.address} n2={NETWORK}.12", patience="0")
     assert used("stop").code == 0
     words.unlink()
-    assert code == 5
+    assert code == 5, told
     assert reason == (
         "the Erlang cookie differs from n2's: give all nodes of this site the same cookie file, or, if these are two "
         "sites, see why they share a network"
