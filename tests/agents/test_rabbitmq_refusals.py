@@ -54,7 +54,7 @@ def listener(node: Node, address: str, port: int) -> Iterator[None]:
 def test_a_port_in_use(used: Node, port: int) -> None:
     with listener(used, used.address, port):
         code, reason = failed(used)
-    assert code == 5, told
+    assert code == 5, reason
     assert reason.startswith(
         f"port in use: a process that this resource did not start listens at {used.address}:{port} "
         "(ss -ltnp names it; a broker of the distribution's own: systemctl disable --now rabbitmq-server)"
@@ -131,7 +131,7 @@ def test_another_cookie(used: Node) -> None:
     code, reason = failed(used, members=f"n1={used.address} n2={NETWORK}.12", patience="0")
     assert used("stop").code == 0
     words.unlink()
-    assert code == 5, told
+    assert code == 5, reason
     assert reason == (
         "the Erlang cookie differs from n2's: give all nodes of this site the same cookie file, or, if these are two "
         "sites, see why they share a network"
