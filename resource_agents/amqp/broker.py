@@ -155,11 +155,14 @@ class Broker:
         return self._system.size(self.output) + self._system.size(log)
 
     def ctl(self, deadline: Deadline, *words: str, node: str = "", tool: str = "rabbitmqctl") -> tuple[int, str]:
-        """Run one of RabbitMQ's tools against rabbit@`node` (empty: this one) as the broker's user."""
+        """Run one of RabbitMQ's tools against rabbit@`node` (empty: this one) as the broker's user; in /, for Erlang
+        complains of each module that it looks for in a folder that the user may not enter (Pacemaker's is one).
+        """
         user = self._values["user"]
         path = f"{self._values['binary'].rpartition('/')[0]}/{tool}"
         argv = [SETPRIV, "--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--init-groups",
-                ENV, *self._environment({}), path, "-q", "-n", f"rabbit@{node or self.name}", *words]  # fmt: skip
+                ENV, "--chdir=/", *self._environment({}), path, "-q", "-n", f"rabbit@{node or self.name}",
+                *words]  # fmt: skip
         return self._system.run(argv, deadline.left())
 
     def complaint(self, what: str) -> OcfError:
