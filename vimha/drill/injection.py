@@ -69,7 +69,8 @@ def bystander(stage: Stage, roles: Roles) -> str:
     free = [node for node in full if node not in busy]
     for service in stage.site.stateful:
         if stage.site.instances_of(service) < len(full):
-            free = [node for node in free if node in stage.places(service)]
+            places = stage.places(service)
+            free = [node for node in free if node in places]
     if not free:
         raise VimhaError("every full node holds the VIP or gets the writes", "This fault needs one more full node.")
     return min(free, key=lambda node: node == roles.dc)

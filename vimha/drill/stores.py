@@ -243,7 +243,7 @@ class Messaging:
 
     def critical(self) -> str:
         """A node without which a quorum queue would have no majority; empty when every queue has all its replicas, and
-        where there is one broker alone. A broker that does not run is none, unless it is a spare.
+        where there is one broker alone. One whose broker does not run is such a node too, unless it may be a spare.
         """
         if len(self.runners) - self.spares == 1:
             return ""
@@ -270,19 +270,20 @@ def lacking(site: Site, node: str, runners: Runners) -> str:
     """
     for service in site.stateful:
         lacks = {"database": _member_lacks, "messaging": _broker_lacks}[service]
+        wanted = site.instances_of(service)
         if why := lacks(node, runners[node]):
-            whole = [name for name, runner in runners.items() if not lacks(name, runner)]
-            if len(whole) < site.instances_of(service):
+            others = [name for name in runners if name != node] if wanted < len(runners) else []
+            if sum(not lacks(name, runners[name]) for name in others) < wanted:
                 return why
     return ""
 
 
 def _member_lacks(node: str, runner: Runner) -> str:
     try:
-        state = Database(Front("", 0), {node: runner}).sql(runner, "SHOW STATUS LIKE 'wsrep_local_state_comment';")
+        said = Database(Front("", 0), {}).sql(runner, "SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment';").split()
     except VimhaError as error:
         return f"its member of the database is down: {error.message}"
-    return "" if state.split()[-1:] == ["Synced"] else f"its member of the database is {state.strip() or 'down'}"
+    return "" if said[-1:] == ["Synced"] else f"its member of the database is {said[-1] if said else 'down'}"
 
 
 def _broker_lacks(node: str, runner: Runner) -> str:
