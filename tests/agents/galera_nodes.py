@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from ocf_calls import Answer, Resource, wait_until
 
 from resource_agents.mysql.client import Connection
@@ -24,6 +25,12 @@ from vimha.process import checked, run
 from vimha.render.clustered import group_tls
 from vimha.site.model import Encryption
 
+NEEDS_GALERA = [
+    pytest.mark.agents,
+    pytest.mark.usefixtures("installed"),
+    pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
+]
+"""What a module of tests of members is marked with."""
 FAKE_ATTRD = """#!/usr/bin/python3 -IS
 # A fake of attrd_updater: node attributes in one file for all nodes, who are known by their host name.
 import fcntl, json, os, sys
@@ -251,6 +258,11 @@ class Nodes:
             answers = list(pool.map(Node.start, self.nodes))
         assert [answer.code for answer in answers] == [0] * len(answers), answers
         return answers
+
+    def form(self, most_s: float) -> None:
+        """Start all at once, and wait until they are one component, for `most_s` seconds."""
+        self.start()
+        wait_until(self.whole, most_s)
 
     def whole(self) -> bool:
         """All are synced members of one component."""

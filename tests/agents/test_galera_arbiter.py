@@ -54,8 +54,7 @@ def test_both_members_killed_come_back_with_the_arbiter_that_stayed(pair: Nodes)
     uuid = pair.nodes[0].status().uuid
     for node in pair.nodes:
         node.kill()
-    pair.start()
-    wait_until(pair.whole, WHOLE_S)
+    pair.form(WHOLE_S)
     assert {node.status().uuid for node in pair.nodes} == {uuid}
 
 

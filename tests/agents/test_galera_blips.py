@@ -1,23 +1,17 @@
 """The network between two real members fails for a moment while one sends the other what it missed."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-from galera_nodes import Node, Nodes, galera_nodes
+from galera_nodes import NEEDS_GALERA, Node, Nodes, galera_nodes
 from ocf_calls import wait_until
 
 from resource_agents.wsrep.status import DONOR
 from vimha.process import checked, run
 
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.agents,
-    pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
-]
+pytestmark = [pytest.mark.soak, *NEEDS_GALERA]
 WHOLE_S = 120.0
 ROUNDS = 6
 ROWS = 30
@@ -29,8 +23,7 @@ SOON = "evs.suspect_timeout=PT0.5S; evs.inactive_timeout=PT1.5S; evs.install_tim
 @pytest.fixture(scope="module")
 def pair(installed: None) -> Iterator[Nodes]:
     with galera_nodes(2) as nodes:
-        nodes.start()
-        wait_until(nodes.whole, WHOLE_S)
+        nodes.form(WHOLE_S)
         nodes.nodes[0].sql("CREATE DATABASE d")
         nodes.nodes[0].sql("CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY, b LONGBLOB)")
         yield nodes

@@ -7,17 +7,12 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from galera_nodes import Node, Nodes, galera_nodes
+from galera_nodes import NEEDS_GALERA, Node, Nodes, galera_nodes
 from ocf_calls import wait_until
 
 from resource_agents.mysql.client import Connection
 
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.agents,
-    pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
-]
+pytestmark = [pytest.mark.soak, *NEEDS_GALERA]
 WHOLE_S = 180.0
 
 
@@ -25,8 +20,7 @@ WHOLE_S = 180.0
 def cluster(installed: None) -> Iterator[Nodes]:
     """Three nodes with a cluster that was begun by the first start ever, and a table."""
     with galera_nodes(3) as nodes:
-        nodes.start()
-        wait_until(nodes.whole, WHOLE_S)
+        nodes.form(WHOLE_S)
         nodes.nodes[0].sql("CREATE DATABASE app")
         nodes.nodes[0].sql("CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY)")
         yield nodes
@@ -67,8 +61,7 @@ def test_all_killed_at_once_form_again_without_a_bootstrap(cluster: Nodes, nodes
     insert(nodes[1])
     before = count(nodes[0])
     kill(*nodes)
-    cluster.start()
-    wait_until(cluster.whole, WHOLE_S)
+    cluster.form(WHOLE_S)
     assert [node.bootstrapped() for node in nodes] == [False] * 3
     assert [count(node) for node in nodes] == [before] * 3
     assert all("requires full state transfer" not in node.said_since_start() for node in nodes)
@@ -82,8 +75,7 @@ def test_with_the_views_lost_the_highest_begins_and_the_others_join_by_ist(clust
     kill(nodes[0], nodes[1])
     for node in nodes:
         node.lose_view()
-    cluster.start()
-    wait_until(cluster.whole, WHOLE_S)
+    cluster.form(WHOLE_S)
     assert sum(node.bootstrapped() for node in nodes) == 1
     assert not nodes[2].bootstrapped()
     assert [count(node) for node in nodes] == [before] * 3
@@ -171,8 +163,7 @@ def test_a_transfer_that_is_interrupted_begins_again_and_its_data_never_count(
     answer = nodes[2].monitor()
     assert answer.code == 190
     assert "waits for c1, c2" in answer.reason or "restore a backup" in answer.reason
-    cluster.start()
-    wait_until(cluster.whole, WHOLE_S)
+    cluster.form(WHOLE_S)
     assert not nodes[2].bootstrapped()
 
 
@@ -192,8 +183,7 @@ def test_without_quorum_it_is_degraded_and_then_failed(cluster: Nodes, nodes: li
     wait_until(lambda: nodes[2].monitor().code == 1, 10)
     assert nodes[2].stop().code == 0
     assert (nodes[2].datadir / "gvwstate.dat").exists(), "it can still form the last view with the others"
-    cluster.start()
-    wait_until(cluster.whole, WHOLE_S)
+    cluster.form(WHOLE_S)
     assert [node.bootstrapped() for node in nodes] == [False] * 3
 
 
@@ -211,8 +201,7 @@ def test_what_two_of_three_cannot_apply_is_not_lost(cluster: Nodes, nodes: list[
         assert node.monitor().reason.startswith("its cluster took it out, for it could not apply a write; it needs a ")
     for node in nodes:
         assert node.stop().code == 0
-    cluster.start()
-    wait_until(cluster.whole, WHOLE_S)
+    cluster.form(WHOLE_S)
     assert [node.sql("SELECT * FROM app.outvoted") for node in nodes] == [[("1",)]] * 3
     nodes[2].sql("DROP TABLE app.outvoted")
 

@@ -1,23 +1,19 @@
 """A real Galera member whose disk fills up: what its clients, its agent, the health endpoint and Pacemaker see."""
 
 import http.client
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from galera_alone import member_parameters
+from galera_nodes import NEEDS_GALERA
 from ocf_calls import Resource, free_port, kill, wait_until
 from small_disk import fill, small_disk
 
 from resource_agents.mysql.client import Connection, SqlError
 
-pytestmark = [
-    pytest.mark.agents,
-    pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
-]
+pytestmark = NEEDS_GALERA
 START_MS = 60000
 DISK_MIB = 400
 """A new member takes 150 MiB."""

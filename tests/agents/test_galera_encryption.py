@@ -31,8 +31,7 @@ def formed(installed: None) -> Iterator[Nodes]:
     with galera_nodes(2, arbiter=True, encrypted=True) as nodes:
         assert nodes.arbiter is not None
         assert nodes.arbiter.agent("start").code == 0
-        nodes.start()
-        wait_until(nodes.whole, WHOLE_S)
+        nodes.form(WHOLE_S)
         nodes.nodes[0].sql("CREATE USER reader")  # mariadbd greets nobody from a host without an account
         nodes.nodes[0].sql("CREATE DATABASE books")
         nodes.nodes[0].sql("CREATE TABLE books.t (i INT PRIMARY KEY)")

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import pytest
 from galera_alone import START_MS, datadir, lone_member, refused, sql, start
+from galera_nodes import NEEDS_GALERA
 from ocf_calls import Resource, processes, wait_until
 
 from resource_agents.wsrep.state import parse_saved
 
-pytestmark = [
-    pytest.mark.agents,
-    pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
-]
+pytestmark = NEEDS_GALERA
 FOREIGN = "2c0cdedd-e65e-11f1-9d62-83c42b644701"
 
 

@@ -4,19 +4,14 @@ Pacemaker is played by the test: it probes every node, starts three, and moves a
 """
 
 import json
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from galera_nodes import Node, Nodes, galera_nodes
+from galera_nodes import NEEDS_GALERA, Node, Nodes, galera_nodes
 from ocf_calls import processes, wait_until
 
-pytestmark = [
-    pytest.mark.agents,
-    pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
-]
+pytestmark = NEEDS_GALERA
 FORMS_S = 180.0
 
 

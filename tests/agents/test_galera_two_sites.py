@@ -1,18 +1,13 @@
 """Nodes of two sites on one network, with real mariadbds: no data are ever overwritten, and the operator is told."""
 
 import json
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from galera_nodes import Node, Nodes, galera_nodes
+from galera_nodes import NEEDS_GALERA, Node, Nodes, galera_nodes
 from ocf_calls import wait_until
 
-pytestmark = [
-    pytest.mark.agents,
-    pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
-]
+pytestmark = NEEDS_GALERA
 STALL_S = 90
 
 

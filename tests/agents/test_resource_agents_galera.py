@@ -11,15 +11,12 @@ from pathlib import Path
 
 import pytest
 from galera_alone import datadir, lone_member, refused, sql, start
+from galera_nodes import NEEDS_GALERA
 from ocf_calls import Resource, kill, wait_until
 
 from resource_agents.mysql.client import Connection
 
-pytestmark = [
-    pytest.mark.agents,
-    pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(not shutil.which("mariadbd", path="/usr/sbin"), reason="needs mariadb-server and galera-4"),
-]
+pytestmark = NEEDS_GALERA
 
 
 @pytest.fixture
