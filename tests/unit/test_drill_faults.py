@@ -9,7 +9,7 @@ from fake_lab import SITE, STATEFUL, FakeLab
 
 from vimha.drill.faults import FAULTS, daemons
 from vimha.drill.injection import bystander
-from vimha.drill.member_faults import TRANSFER
+from vimha.drill.member_faults import STOPPING, TRANSFER
 from vimha.drill.stage import Roles, Stage, fenced_since, roles
 from vimha.errors import VimhaError
 from vimha.process import Result, Runner
@@ -107,21 +107,25 @@ def test_a_member_is_stopped_while_it_takes_its_state() -> None:
     lab = FakeLab(WELL, STATEFUL, failing=("grep",))
     done = injected("stop-in-transfer", lab)
     assert [each[4] for each in done if each[1:3] == ("crm_resource", "--resource")] == ["--ban", "--clear", "--ban"]
-    assert done.index(("c3", "pgrep", "-f", TRANSFER)) > done.index(("c3", "rm", "-f", "/var/lib/mysql/grastate.dat"))
-    assert [each[1] for each in done[-3:]] == ["crm_resource", "crm_resource", "grep"], "the stop is waited for"
+    held, let_go = (done.index(("c3", "pkill", "--signal", signal, "--full", TRANSFER)) for signal in ("STOP", "CONT"))
+    assert done.index(("c3", "rm", "-f", "/var/lib/mysql/grastate.dat")) < held
+    assert held < done.index(("c3", "pgrep", "--full", STOPPING)) < let_go, "it is held until the stop has begun"
+    assert [each[1] for each in done[-2:]] == ["crm_resource", "grep"], "the stop is waited for"
     assert standbys(done) == [], "the node's other services go on: their starts would delay the stop"
 
 
 def test_a_transfer_that_nothing_interrupted_is_told() -> None:
     with pytest.raises(VimhaError, match="takes its state"):
-        injected("stop-in-transfer", FakeLab({**WELL, "pgrep": ""}, STATEFUL))
+        injected("stop-in-transfer", FakeLab(WELL, STATEFUL, failing=("pkill",)))
     with pytest.raises(VimhaError, match="had its state before it was stopped"):
         injected("stop-in-transfer", FakeLab(WELL, STATEFUL))
 
 
 def test_a_transfer_is_known_by_its_script_and_not_by_who_looks_for_it() -> None:
     assert re.search(TRANSFER, "/bin/bash -ue /usr//bin/wsrep_sst_rsync --role joiner --address 10.77.1.12")
-    assert not re.search(TRANSFER, f"timeout --signal=KILL 30 pgrep -f {TRANSFER}")
+    assert re.search(STOPPING, "/usr/bin/python3 -IS /usr/lib/ocf/resource.d/vimha/galera stop")
+    for pattern in (TRANSFER, STOPPING):
+        assert not re.search(pattern, f"timeout --signal=KILL 30 pkill --signal STOP --full {pattern}")
 
 
 def test_a_fault_on_a_database_member_needs_a_database() -> None:

@@ -34,6 +34,8 @@ JOIN_S = 120.0
 TRANSFER_S = 60.0
 TRANSFER = "wsrep_sst_[a-z]+ +--role"
 """The command line of MariaDB's script that moves a member's whole state."""
+STOPPING = "/vimha/galera stop$"
+"""The agent's own command line as Pacemaker calls it to end a member."""
 WHOLE_STATE = "^seqno: *[0-9]"
 """What grastate.dat has of a member that was whole when it stopped; one that was not has -1."""
 DATABASE = "database"
@@ -148,15 +150,25 @@ def _stop_in_transfer(stage: Stage, roles: Roles, service: str) -> Injection:
     node, state = bystander(stage, roles), _state_file(stage)
     runner = stage.machines.runner(node)
 
+    def transfer(signal: str) -> bool:
+        return runner(["pkill", "--signal", signal, "--full", TRANSFER], timeout_s=COMMAND_S).ok
+
+    def stopping() -> bool:
+        return runner(["pgrep", "--full", STOPPING], timeout_s=COMMAND_S).ok or node not in stage.places(DATABASE)
+
     def inject() -> None:
         # the member alone: among a whole node's starts the stop would wait for the slowest, and come after the transfer
         stage.keep_off(DATABASE, node, True)
         stage.wait_idle()
         _remove(stage, node, state)
         stage.keep_off(DATABASE, node, False)
-        moving = lambda: bool(runner(["pgrep", "-f", TRANSFER], timeout_s=COMMAND_S).out)  # noqa: E731
-        stage.until(moving, f"{node} takes its state from another member", TRANSFER_S)
-        stage.keep_off(DATABASE, node, True)
+        # a small database's transfer would be over before Pacemaker has decided: it is held until the stop has begun
+        stage.until(partial(transfer, "STOP"), f"{node} takes its state from another member", TRANSFER_S)
+        try:
+            stage.keep_off(DATABASE, node, True)
+            stage.until(stopping, f"{node}'s member is being stopped", TRANSFER_S)
+        finally:
+            transfer("CONT")
         stage.wait_idle()
         if runner(["grep", "--quiet", WHOLE_STATE, state], timeout_s=COMMAND_S).ok:
             raise VimhaError(f"{node} had its state before it was stopped", "More data make the transfer longer.")
