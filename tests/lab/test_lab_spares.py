@@ -1,7 +1,8 @@
-"""A5: three members of the database on four nodes, with real Pacemaker: they start from nothing, a spare takes over,
-one that alone has the latest data is called, and the site comes back from a loss of all nodes.
+"""A5: three members of the database and three brokers on four nodes, with real Pacemaker: they start from nothing, a
+spare takes over, a member that alone has the latest data is called, and the site comes back from a loss of all nodes.
 """
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -24,6 +25,7 @@ site: spares
 scale: large
 vip: 10.77.1.100
 database: {policy: {active: 3, spare: 1}}
+messaging: {policy: {active: 3, spare: 1}}
 nodes:
   control-1: {addresses: [10.77.1.11, 10.77.2.11], bmc: 10.77.9.11}
   control-2: {addresses: [10.77.1.12, 10.77.2.12], bmc: 10.77.9.12}
@@ -57,10 +59,16 @@ class Cluster:
     def do(self, *argv: str) -> str:
         return checked(self.run(list(argv))).out
 
-    def members(self, now: Status | None = None) -> set[str]:
-        """Where the database's members are started."""
+    def members(self, service: str = "database", now: Status | None = None) -> set[str]:
+        """Where the service's members are started."""
         now = now or status(self.run)
-        return next(set(each.nodes) for each in now.resources if each.id == "database")
+        return next(set(each.nodes) for each in now.resources if each.id == service)
+
+    def brokers(self, asked: str) -> set[str]:
+        """Who belongs to RabbitMQ's cluster, by the word of the node `asked`; nobody while its broker is not up."""
+        argv = ["rabbitmqctl", "--formatter=json", "--quiet", "cluster_status"]
+        said = self.lab.runner(asked)(argv)
+        return {name.partition("@")[2] for name in json.loads(said.out)["disk_nodes"]} if said.ok else set()
 
     def settle(self) -> set[str]:
         """Where they are once all is well, on all nodes."""
@@ -68,7 +76,7 @@ class Cluster:
 
         def settled() -> bool:
             now = status(self.run)
-            seen.append(self.members(now))
+            seen.append(self.members(now=now))
             return now.healthy and all(node.state == "online" for node in now.nodes) and self.whole(seen[-1])
 
         until(settled, 180.0)
@@ -119,6 +127,22 @@ def test_a_spare_takes_over_and_one_that_alone_has_the_latest_data_is_called(sit
     formed = cluster.settle()
     assert last in formed and cluster.attribute("vimha-galera-called") == {}
     assert cluster.settle() == formed
+
+
+def test_a_spare_broker_takes_over_and_the_lost_one_is_no_member_any_more(site: Site, up: Lab) -> None:
+    cluster = Cluster(site, up)
+    cluster.settle()
+    before = cluster.members("messaging")
+    (spare,) = set(site.nodes) - before
+    lost = min(before - {tuple(site.nodes)[-1]})
+    up.power.off(lost)
+    after = before - {lost} | {spare}
+    until(lambda: all(cluster.brokers(node) == after for node in after), 120.0)
+    if not up.power.is_on(lost):
+        up.power.on(lost)
+    cluster.settle()
+    assert cluster.members("messaging") == after
+    assert [cluster.brokers(node) for node in sorted(after)] == [after] * 3
 
 
 @pytest.mark.parametrize("fault", ["member-power-off", "site-power-loss-random"])
