@@ -156,6 +156,8 @@ class RabbitMQ(Agent):
             self.system.sleep(POLL_S)
             code, self.reason = self._told()
         if code not in (OK, DEGRADED):
+            while self.helper.find() and self.deadline.left():  # the next start would take it for its own
+                self.system.sleep(POLL_S)
             self.system.remove(f"{self.folder}/state")
             raise OcfError(code, self.reason)
         return OK
