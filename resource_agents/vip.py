@@ -38,7 +38,9 @@ class Vip(Agent):
         "that they have for ocf:heartbeat:IPaddr2. The monitor sees whether the address is there and its interface "
         "enabled; whether anyone can reach it is for a watcher of ports (ocf:vimha:bond) to tell. Start and stop also "
         "remove the address from every other interface but loopback. Nobody is asked first whether he has the address: "
-        "the cluster has fenced the last holder. It is announced on Ethernet, and on bonds and VLANs of it, only."
+        "the cluster has fenced the last holder. It is announced on Ethernet, and on bonds and VLANs of it, only. "
+        "Clients that are connected over IPv4 when it is given up are made to notice as soon as another node announces "
+        "it (by CTDB's tickle ACK): one that waits for an answer sends nothing, and would never learn it."
     )
     parameters = (
         Parameter("ip", "the address", "IPv4 or IPv6 address, such as 192.0.2.10.", required=True, unique=True),
@@ -107,7 +109,9 @@ class Vip(Agent):
         from resource_agents.address import announce
 
         announce.end(self.system, self.instance)
-        self._remove(self._held(kernel.addresses(self.family)))
+        held = self._held(kernel.addresses(self.family))
+        self._prepare_clients(held)
+        self._remove(held)
         if left := self._held(kernel.addresses(self.family)):
             raise OcfError(GENERIC, f"{self.ip} is still on {kernel.name_of(left[0].index)}: somebody adds it again")
         return OK
@@ -169,6 +173,17 @@ class Vip(Agent):
 
     def _disabled(self, name: str) -> str:
         return f"{name} is administratively down: ip link set {name} up"
+
+    def _prepare_clients(self, held: list[Address]) -> None:
+        """Have the address's clients told when another node has it. IPv4 on Ethernet only; a failure fails nothing."""
+        from resource_agents.address import handover
+
+        link = kernel.link(kernel.name_of(held[0].index)) if held else None
+        if link and link.ethernet and self.family == _socket.AF_INET:
+            try:
+                handover.begin(self.system, link, self.local)
+            except OSError as error:
+                self.reason = f"clients of {self.ip} will not be told that it moves: {error.strerror}"
 
     def _remove(self, held: list[Address]) -> None:
         for each in held:

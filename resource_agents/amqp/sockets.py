@@ -6,9 +6,9 @@ killed process. sock_diag(7), SOCK_DESTROY: root, and CONFIG_INET_DIAG_DESTROY (
 """
 
 import _socket
-import struct
 
-from resource_agents.ocf import netlink
+from resource_agents.ocf import netlink, tcp
+from resource_agents.ocf.tcp import ID, NETLINK_SOCK_DIAG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,19 +16,8 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = 25672
 """The port of Erlang's distribution between brokers (rabbitmq.com/networking)."""
-NETLINK_SOCK_DIAG = 4
-SOCK_DIAG_BY_FAMILY = 20
 SOCK_DESTROY = 21
 ENOENT = 2
-QUERY = struct.Struct("=BBBBI")
-"""The head of struct inet_diag_req_v2: family, protocol, extensions, padding, states; a socket's id follows."""
-ID = struct.Struct("!HH16s16s4s8s")
-"""struct inet_diag_sockid: ports and addresses in network order; interface and cookie as the kernel gave them."""
-ID_OFFSET = 4
-"""struct inet_diag_msg: family, state, timer and retransmits stand before the id."""
-LISTEN, TIME_WAIT, CLOSE = 10, 6, 7
-STATES = 0xFFF & ~(1 << LISTEN | 1 << TIME_WAIT | 1 << CLOSE)
-"""Every state in which somebody waits for the peer (include/net/tcp_states.h)."""
 
 
 class Connections:
@@ -41,9 +30,9 @@ class Connections:
         self._own, self._amqp, self._distribution = _packed(address), amqp, distribution
 
     def all(self) -> tuple[frozenset[bytes], dict[bytes, str]]:
-        """(clients, peers' addresses by their connections). 2.5 ms of CPU: the kernel walks its whole table."""
+        """(clients, peers' addresses by their connections)."""
         clients, peers = set(), {}
-        for each in netlink.asking(NETLINK_SOCK_DIAG, lambda sock: _dump(sock, _socket.AF_INET)):
+        for each in netlink.asking(NETLINK_SOCK_DIAG, lambda sock: tcp.identities(sock, _socket.AF_INET)):
             port, far_port, own, far, *_ = ID.unpack(each)
             if own == self._own and port == self._amqp:
                 clients.add(each)
@@ -55,7 +44,9 @@ class Connections:
         """Whether all `connections` still are; 20 us for each."""
 
         def look(sock: _socket.socket) -> bool:
-            asked = (netlink.request(SOCK_DIAG_BY_FAMILY, 0, _query(_socket.AF_INET, each)) for each in connections)
+            asked = (
+                netlink.request(tcp.SOCK_DIAG_BY_FAMILY, 0, tcp.query(_socket.AF_INET, each)) for each in connections
+            )
             return all(kind != netlink.ERROR for request in asked for kind, _ in netlink.exchange(sock, request))
 
         return netlink.asking(NETLINK_SOCK_DIAG, look)
@@ -80,7 +71,7 @@ def close_all(address: str, ports: frozenset[int]) -> int:
 
     def close(sock: _socket.socket) -> int:
         found = [
-            each for each in _dump(sock, family)
+            each for each in tcp.identities(sock, family)
             if (fields := ID.unpack(each))[3] == far and ports & {fields[0], fields[1]}
         ]  # fmt: skip
         for each in found:
@@ -95,19 +86,9 @@ def _packed(address: str) -> bytes:
     return _socket.inet_pton(family, address).ljust(16, b"\0")
 
 
-def _query(family: int, identity: bytes) -> bytes:
-    return QUERY.pack(family, _socket.IPPROTO_TCP, 0, 0, STATES) + identity
-
-
-def _dump(sock: _socket.socket, family: int) -> list[bytes]:
-    """The id of every TCP connection of `family` in this network namespace."""
-    found = netlink.dump(sock, SOCK_DIAG_BY_FAMILY, _query(family, bytes(ID.size)))
-    return [each[ID_OFFSET : ID_OFFSET + ID.size] for each in found]
-
-
 def _destroy(sock: _socket.socket, family: int, identity: bytes) -> None:
     """OSError unless it is closed; a connection that has gone meanwhile (ENOENT) is as good as that."""
-    request = netlink.request(SOCK_DESTROY, netlink.ACK, _query(family, identity))
+    request = netlink.request(SOCK_DESTROY, netlink.ACK, tcp.query(family, identity))
     for kind, body in netlink.exchange(sock, request):
         if (number := netlink.failure(kind, body)) not in (0, ENOENT):
             raise OSError(number, "the kernel does not close sockets for us (CONFIG_INET_DIAG_DESTROY, root)")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,6 +45,15 @@ print("connected", flush=True)
 sys.stdin.readline()
 peer.sendall(b"x")
 print(peer.recv(9))
+"""
+WAITER = """
+import socket, sys
+peer = socket.create_connection((sys.argv[1], 7777))
+print("connected", flush=True)
+try:
+    print(peer.recv(9))
+except ConnectionResetError:
+    print("reset")
 """
 
 
@@ -208,24 +218,45 @@ def test_a_foreign_answer_does_not_stop_a_failover(wire: None) -> None:
         assert answer.took_s < 1, "nobody is asked first"
 
 
+@contextmanager
+def client(program: str) -> Iterator[subprocess.Popen[str]]:
+    """A client that runs `program`, connected to the VIP on the host one, where ECHO serves it."""
+    argv = ["ip", "netns", "exec", f"{NETNS}-one", sys.executable, "-c", ECHO]
+    words = ["ip", "netns", "exec", f"{NETNS}-client", sys.executable, "-c", program, VIP]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdout=pipe, text=True) as server:
+        try:
+            assert server.stdout
+            assert server.stdout.readline() == "listening\n"
+            with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as it:
+                try:
+                    assert it.stdout
+                    assert it.stdout.readline() == "connected\n"
+                    yield it
+                finally:
+                    it.kill()
+        finally:
+            server.kill()
+
+
 def test_a_connection_to_it_comes_back_with_the_address(wire: None) -> None:
     """A removed address cuts nobody off by itself: TCP's own retries find the address again, as with IPaddr2."""
     vip = vip_on("one")
     vip("start")
-    argv = ["ip", "netns", "exec", f"{NETNS}-one", sys.executable, "-c", ECHO]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            assert server.stdout.readline() == "listening\n"
-            words = ["ip", "netns", "exec", f"{NETNS}-client", sys.executable, "-c", TALKER, VIP]
-            with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as talker:
-                assert talker.stdout is not None
-                assert talker.stdout.readline() == "connected\n"
-                assert vip("stop").code == 0
-                assert vip("start").code == 0
-                assert talker.communicate("\n", timeout=20)[0] == "b'x'\n"
-        finally:
-            server.kill()
+    with client(TALKER) as talker:
+        assert vip("stop").code == 0
+        assert vip("start").code == 0
+        assert talker.communicate("\n", timeout=20)[0] == "b'x'\n"
+
+
+def test_a_client_that_waits_for_an_answer_hears_that_the_address_has_moved(wire: None) -> None:
+    one, two = vip_on("one"), vip_on("two")
+    one("start")
+    with client(WAITER) as waiter:
+        assert one("stop").code == 0
+        assert two("start").code == 0
+        assert waiter.communicate(timeout=5)[0] == "reset\n", "it sends nothing, and would wait for ever"
+    two("stop")
 
 
 def test_a_removed_address_is_found_by_the_standing_looks(wire: None) -> None:

@@ -10,7 +10,7 @@ from fake_host import FakeHost
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resource_agents.address import announce, kernel
+from resource_agents.address import announce, handover, kernel
 from resource_agents.address.kernel import Address, Link
 from resource_agents.ocf import netlink, runtime
 from resource_agents.ocf.agent import CONFIGURED, GENERIC, INSTALLED, NOT_RUNNING, OK
@@ -73,6 +73,10 @@ class FakeKernel:
     def end(self, system: object, resource: str) -> None:
         self.told.append("silence")
 
+    def hand_over(self, system: object, link: Link, local: bytes) -> None:
+        self._change()
+        self.told.append(f"hand over {link.name}")
+
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> FakeKernel:
@@ -82,6 +86,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeKernel:
         monkeypatch.setattr(kernel, name, getattr(fake, name))
     for name in ("begin", "end"):
         monkeypatch.setattr(announce, name, getattr(fake, name))
+    monkeypatch.setattr(handover, "begin", fake.hand_over)
     for where, text in (
         ("lo", "127.0.0.1/8"),
         ("eth0", "10.0.0.1/24"),
@@ -118,7 +123,7 @@ def test_a_life(node: FakeKernel, act: Act) -> None:
     assert node.told == ["silence", "announce eth0"], "there already: announced again"
     node.told.clear()
     assert act("stop") == (OK, "")
-    assert node.told == ["silence", "remove eth0/24"], "nothing announces it any more when it goes"
+    assert node.told == ["silence", "hand over eth0", "remove eth0/24"], "nothing announces it any more when it goes"
     assert act("stop") == (OK, "")
     assert act("monitor")[0] == NOT_RUNNING
 
