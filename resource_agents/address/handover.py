@@ -65,7 +65,7 @@ def begin(system: System, link: Link, local: bytes) -> None:
     """
     if not (known := clients(local)):
         return
-    ears = _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, _socket.htons(ARP))
+    ears = _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
     try:
         ears.bind((link.name, ARP))
         leave(lambda: _tell(system, ears, link.mac, local, known))
