@@ -30,7 +30,7 @@ endef
 help:
 	@echo "make demo    boot a three-node lab, pull the plug on the active node and more, print the outages"
 	@echo "make test    every test, from nothing (root; installs what it needs)"
-	@echo "make soak    clusters of databases and brokers on this host, every way to lose them (a quarter of an hour)"
+	@echo "make soak    clusters of databases and brokers, every way to lose them, and every drill on them (half an hour)"
 	@echo "make unit    the quick tests alone"
 	@echo "make lint    ruff, mypy, the floors of the house, the Vagrantfile"
 	@echo "make bench   the figures: failover, clustered services, monitors, five idle minutes, rendering"
