@@ -177,6 +177,7 @@ def test_a_lost_grastate_costs_no_full_copy(cluster: Nodes, nodes: list[Node]) -
 
 
 def test_without_quorum_it_is_degraded_and_then_failed(cluster: Nodes, nodes: list[Node]) -> None:
+    uuid = nodes[2].status().uuid
     kill(nodes[0], nodes[1])
     wait_until(lambda: nodes[2].monitor().code == 190, 10)
     assert nodes[2].monitor().reason.startswith("without quorum: non-Primary")
@@ -184,7 +185,8 @@ def test_without_quorum_it_is_degraded_and_then_failed(cluster: Nodes, nodes: li
     assert nodes[2].stop().code == 0
     assert (nodes[2].datadir / "gvwstate.dat").exists(), "it can still form the last view with the others"
     cluster.form(WHOLE_S)
-    assert [node.bootstrapped() for node in nodes] == [False] * 3
+    assert {node.status().uuid for node in nodes} == {uuid}
+    assert sum(node.bootstrapped() for node in nodes) <= 1, "they form the view again, or one begins before c3 is there"
 
 
 def test_what_two_of_three_cannot_apply_is_not_lost(cluster: Nodes, nodes: list[Node]) -> None:
